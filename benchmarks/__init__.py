@@ -1,0 +1,1 @@
+"""Timed subjects, each runnable with ``python -m benchmarks.SUBJECT``."""

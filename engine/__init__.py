@@ -1,0 +1,1 @@
+"""The forecasting and territory engine. Importing it imports nothing heavy."""

@@ -1,0 +1,184 @@
+"""What must hold between keys of a config that is right key by key.
+
+A rule sees the whole config and names the keys it looked at, so that it stays silent where one of them is wrong already.
+"""
+
+import codecs
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.config.data import TABLES, TableConfig, TablesData
+from engine.config.horizon import MONTHS_IN, Horizon
+from engine.config.problems import nearest, shown
+from engine.config.reading import KeyPath
+from engine.config.schema import RunConfig
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule that does not hold: the key to blame, and the three parts of a `Problem`."""
+
+    path: KeyPath
+    came: str
+    allowed: str
+    mend: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A check and the keys it reads."""
+
+    reads: tuple[KeyPath, ...]
+    check: Callable[[RunConfig], Iterator[Finding]]
+
+
+def findings(config: RunConfig, broken: set[KeyPath]) -> list[Finding]:
+    """Check all rules that read none of the broken keys."""
+    usable = [rule for rule in RULES if not any(_touch(key, bad) for key in rule.reads for bad in broken)]
+    return [item for rule in usable for item in rule.check(config) if not any(_touch(item.path, bad) for bad in broken)]
+
+
+def _touch(one: KeyPath, other: KeyPath) -> bool:
+    """Whether one path is the other or lies inside it."""
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
+
+
+def _whole_periods(path: KeyPath, horizon: Horizon, fiscal_year_start: int) -> Iterator[Finding]:
+    """A period begins with its first day."""
+    step = MONTHS_IN[horizon.frequency]
+    past = (horizon.first_month - (fiscal_year_start - 1)) % step
+    if horizon.start.day == 1 and past == 0:
+        return
+    firsts = [
+        f"{1970 + month // 12}-{month % 12 + 1:02d}-01"
+        for month in (horizon.first_month - past, horizon.first_month - past + step)
+    ]
+    of = "a month" if step == 1 else f"a {horizon.frequency} (the fiscal year begins in month {fiscal_year_start})"
+    yield Finding((*path, "start"), str(horizon.start), f"the first day of {of}", f"use {firsts[0]} or {firsts[1]}")
+
+
+def _forecast_starts_a_period(config: RunConfig) -> Iterator[Finding]:
+    yield from _whole_periods(("horizon",), config.horizon, config.calendar.fiscal_year_start)
+
+
+def _plan_starts_a_period(config: RunConfig) -> Iterator[Finding]:
+    if config.allocation.horizon is not None:
+        path = ("allocation", "horizon")
+        yield from _whole_periods(path, config.allocation.horizon, config.calendar.fiscal_year_start)
+
+
+def _something_left_to_forecast(config: RunConfig) -> Iterator[Finding]:
+    if config.as_of != "latest" and config.as_of >= config.horizon.end:
+        allowed = f"a date before the last day of the horizon, {config.horizon.end}"
+        yield Finding(("as_of",), str(config.as_of), allowed, "take an earlier as_of or a later horizon.start")
+
+
+def _something_left_to_plan(config: RunConfig) -> Iterator[Finding]:
+    horizon = config.allocation.horizon
+    if horizon is not None and config.as_of != "latest" and config.as_of >= horizon.end:
+        allowed = f"a horizon that ends after as_of, {config.as_of}"
+        mend = "take a later start or remove allocation.horizon to use the forecast's"
+        yield Finding(("allocation", "horizon"), f"an end on {horizon.end}", allowed, mend)
+
+
+def _stages_are_distinct(config: RunConfig) -> Iterator[Finding]:
+    names = [stage.name for stage in config.stages]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Finding(("stages", index), shown(name), "every stage once", "remove one of the two")
+
+
+def _root_is_there(config: RunConfig) -> Iterator[Finding]:
+    data = config.data
+    if not isinstance(data, TablesData):
+        return
+    relative = [table for table in data.tables.values() if not table.path.is_absolute()]
+    if data.root is None and relative:
+        mend = "add `root` to `data`, or give it by --set data.root=PATH"
+        yield Finding(("data", "root"), "nothing", f"the folder that holds {relative[0].path}", mend)
+    elif data.root is not None and not data.root.is_dir():
+        yield Finding(("data", "root"), shown(str(data.root)), "a folder that exists", "check the path")
+
+
+def _revenue_is_there(config: RunConfig) -> Iterator[Finding]:
+    if isinstance(config.data, TablesData) and not {"opportunities", "bookings"} & set(config.data.tables):
+        came = ", ".join(config.data.tables)
+        mend = "add the table that says what was sold"
+        yield Finding(("data", "tables"), came, "opportunities, bookings or both among the tables", mend)
+
+
+def _columns_are_known(config: RunConfig) -> Iterator[Finding]:
+    if not isinstance(config.data, TablesData):
+        return
+    for name, table in config.data.tables.items():
+        for section, columns in (("columns", table.columns), ("constants", table.constants)):
+            for column in columns:
+                yield from _unknown_column(("data", "tables", name, section, column), name, column)
+        for column in sorted(set(table.columns) & set(table.constants)):
+            path: KeyPath = ("data", "tables", name, "constants", column)
+            yield Finding(path, "a constant for a mapped column", "one of the two", "remove it here or from `columns`")
+
+
+def _unknown_column(path: KeyPath, table: str, column: str) -> Iterator[Finding]:
+    known = [name for columns in TABLES[table] for name in columns]
+    if column not in known:
+        suggestion = nearest(column, known)
+        mend = f"did you mean `{suggestion}`?" if suggestion else "remove it (the order is `ours: theirs`)"
+        yield Finding(path, f"the unknown column `{column}`", ", ".join(known), mend)
+
+
+def _replacements_have_a_table(config: RunConfig) -> Iterator[Finding]:
+    if not isinstance(config.data, TablesData):
+        return
+    for name, columns in config.data.replace.items():
+        if name not in config.data.tables:
+            yield Finding(("data", "replace", name), name, "a table of data.tables", "add the table or remove this")
+        for column in columns:
+            yield from _unknown_column(("data", "replace", name, column), name, column)
+
+
+def _files_can_be_read(config: RunConfig) -> Iterator[Finding]:
+    if isinstance(config.data, TablesData):
+        for name, table in config.data.tables.items():
+            for key, came, allowed, mend in _file_format(name, table):
+                yield Finding(("data", "tables", name, key), shown(came), allowed, mend)
+
+
+def _file_format(name: str, table: TableConfig) -> Iterator[tuple[str, object, str, str]]:
+    """Key, value, what is allowed and how to mend it, for all that contradicts itself about a file."""
+    try:
+        codecs.lookup(table.encoding)
+    except LookupError:
+        yield "encoding", table.encoding, "an encoding such as utf-8 or windows-1252", "correct the name"
+    if (table.separator or ",") == table.decimal:
+        yield "decimal", table.decimal, "another character than the separator", "set `separator`, often to ;"
+    if table.date_format is not None and "%" not in table.date_format:
+        yield "date_format", table.date_format, "codes of strptime such as %d/%m/%Y", "write it in these codes"
+    if table.sheet is not None and table.path.suffix != ".xlsx":
+        yield "sheet", table.sheet, "a sheet of an .xlsx file", "remove it"
+    if table.period is not None and name != "quotas":
+        yield "period", table.period, "nothing outside quotas", "remove it"
+
+
+def _decisions_exist(config: RunConfig) -> Iterator[Finding]:
+    if config.decisions is not None and not Path(config.decisions).is_file():
+        mend = "check the path, or remove the key"
+        yield Finding(("decisions",), shown(str(config.decisions)), "a file that exists", mend)
+
+
+RULES = (
+    Rule((("horizon",), ("calendar",)), _forecast_starts_a_period),
+    Rule((("allocation", "horizon"), ("calendar",)), _plan_starts_a_period),
+    Rule((("as_of",), ("horizon",)), _something_left_to_forecast),
+    Rule((("as_of",), ("allocation", "horizon")), _something_left_to_plan),
+    Rule((("stages",),), _stages_are_distinct),
+    Rule((("data", "source"),), _root_is_there),
+    Rule((("data", "source"),), _revenue_is_there),
+    Rule((("data", "source"),), _columns_are_known),
+    Rule((("data", "source"),), _replacements_have_a_table),
+    Rule((("data", "source"),), _files_can_be_read),
+    Rule((("decisions",),), _decisions_exist),
+)
+"""Every rule with the keys it reads."""

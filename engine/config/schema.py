@@ -1,0 +1,131 @@
+"""What a config may say: frozen sections, every key documented by the sentence under it. `loading` is the door to it."""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+
+from engine.config.data import SECTION, Data, DemoData
+from engine.config.horizon import Horizon
+from engine.simulation.settings import SimulationSettings
+from engine.tracking_settings import TrackingSettings
+from models.settings import ModelSettings
+from optimization.settings import AllocationSettings
+
+MEANING_BY_WORD = {"won": "won", "lost": "lost"}
+"""What a stage written as a plain text means when this word is in its name; open otherwise."""
+
+
+def _as_of(value: object) -> object:
+    """Read the as-of date, so that one mistake gives one message and not one for every alternative."""
+    if isinstance(value, str) and value != "latest":
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise ValueError("Input should be a date written as 2026-06-30, or 'latest'") from None
+    if not isinstance(value, str | date):
+        raise ValueError("Input should be a date written as 2026-06-30, or 'latest'")
+    return value
+
+
+def _timezone(name: str) -> str:
+    """Check the name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("Input should be the name of a time zone, e.g. Europe/Amsterdam or UTC") from None
+    return name
+
+
+def _long_form(value: object) -> object:
+    """Give a stage written as a plain text its meaning."""
+    if not isinstance(value, str):
+        return value
+    words = value.casefold().replace("-", " ").replace("_", " ").split()
+    meanings = [MEANING_BY_WORD[word] for word in words if word in MEANING_BY_WORD]
+    return {"name": value, "meaning": meanings[0] if meanings else "open"}
+
+
+class Stage(BaseModel):
+    """One stage of the sales process."""
+
+    model_config = SECTION
+
+    name: Annotated[str, Field(min_length=1)]
+    """Name as it stands in the stage column."""
+    meaning: Literal["open", "won", "lost"]
+    """What a deal in this stage is."""
+
+
+class Calendar(BaseModel):
+    """The company's calendar."""
+
+    model_config = SECTION
+
+    fiscal_year_start: Annotated[int, Field(ge=1, le=12)] = 1
+    """Month in which the fiscal year begins, 1 to 12."""
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    """Time zone in which a time stamp becomes a day, e.g. Europe/Amsterdam."""
+
+
+class Allocation(AllocationSettings):
+    """Who should own which account, and over which months that is judged."""
+
+    horizon: Horizon | None = None
+    """Months over which chances of quota and potential are judged; the forecast's own horizon when null."""
+
+
+class Report(BaseModel):
+    """What is written for people."""
+
+    model_config = SECTION
+
+    html: bool = True
+    """Write report.html."""
+    names: Literal["full", "pseudonymous", "absent"] = "full"
+    """How the names of reps and accounts appear: as they are, as stable pseudonyms, or not at all (ids only)."""
+
+
+class RunConfig(BaseModel):
+    """Everything one run depends on, apart from the data."""
+
+    model_config = SECTION
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+    """Name of the run and of its folder: letters, digits, dot, underscore and hyphen, up to 64 characters."""
+    as_of: Annotated[date | Literal["latest"], BeforeValidator(_as_of)] = "latest"
+    """Day (inclusive, YYYY-MM-DD) up to which anything may be known; `latest`: the last day the data speak of."""
+    horizon: Horizon
+    """Months to forecast; the as-of date may lie inside."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    """Root of all random numbers: a whole number; another seed gives another sample of the same posterior."""
+    data: Data = DemoData()
+    """Where the tables come from."""
+    stages: tuple[Annotated[Stage, BeforeValidator(_long_form, json_schema_input_type=str | Stage)], ...] = ()
+    """Stages in order, each {name, meaning} or a plain text (won or lost when its name has that word, open otherwise);
+    taken from the data when empty."""
+    calendar: Calendar = Calendar()
+    """The company's calendar."""
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+    """Currency of every amount, in three letters (ISO 4217)."""
+    models: ModelSettings = ModelSettings()
+    """Priors, sampler, and which legs run."""
+    simulation: SimulationSettings = SimulationSettings()
+    """Simulated futures."""
+    allocation: Allocation = Allocation()
+    """Territory assignment."""
+    decisions: Path | None = None
+    """File of what people decided about earlier plans; relative to the config file."""
+    tracking: TrackingSettings = TrackingSettings()
+    """Record in MLflow."""
+    report: Report = Report()
+    """What is written for people."""
+    output: Path = Path("runs")
+    """Parent folder of all runs; relative to the working directory."""
+
+    @property
+    def planning_horizon(self) -> Horizon:
+        """Months over which an allocation is judged."""
+        return self.allocation.horizon or self.horizon

@@ -1,0 +1,1 @@
+"""The story of a run: data, models, simulation, assignment, folder, record."""

@@ -1,0 +1,1 @@
+"""From simulated revenue to quotas and to the assignment problem."""

@@ -1,0 +1,141 @@
+"""Builds the assignment problem from two simulations of the planning horizon."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.planning.quotas import QuotaBook, capacity
+from engine.simulation.outcomes import PlanningOutcomes
+from models.panel import NONE, Bools, Floats, Ints, Panel
+from optimization.problem import TerritoryProblem
+
+
+@dataclass(frozen=True)
+class PlanningRules:
+    """What the engine decides before anything is solved.
+
+    Attributes
+    ----------
+    eligibility : "any" rep, reps of the account's "region", or of its "territory"
+    disruption : share of first-year revenue lost when a customer changes rep
+    experience_effect : largest relative gain of revenue from a rep's experience with accounts like this one
+    hours_per_fte : selling hours a full-time rep has per month
+    """
+
+    eligibility: str
+    disruption: float
+    experience_effect: float
+    hours_per_fte: float
+
+
+@dataclass(frozen=True)
+class Span:
+    """Inclusive months since 1970-01."""
+
+    first: int
+    last: int
+
+
+def build_problem(
+    panel: Panel, plan: PlanningOutcomes, fresh: PlanningOutcomes, quotas: QuotaBook, span: Span, rules: PlanningRules
+) -> tuple[TerritoryProblem, Ints]:
+    """Assemble the problem over the active reps and all accounts.
+
+    Parameters
+    ----------
+    plan, fresh : revenue of the planning horizon on the paths that plan, and on other paths that verify
+    quotas : given and proposed targets
+    span : the planning horizon
+
+    Returns
+    -------
+    the problem, and [problem rep] indices into ``panel.reps``
+    """
+    available = capacity(panel, span.first, span.last)
+    reps = np.flatnonzero(panel.reps.active & (available > 0))
+    position = np.full(len(panel.reps.labels) + 1, NONE)
+    position[reps] = np.arange(len(reps))
+    owner = position[panel.accounts.owner]
+    ids = panel.reps.labels.ids[reps]
+    fit = account_fit(panel, reps, owner, rules)
+    losing = panel.accounts.owner != NONE
+    problem = TerritoryProblem(
+        account_ids=panel.accounts.labels.ids,
+        rep_ids=ids,
+        value=plan.account,
+        fresh_value=fresh.account,
+        fit=fit,
+        fixed=plan.fixed[:, reps],
+        fresh_fixed=fresh.fixed[:, reps],
+        quota=np.array([quotas.target("rep", str(key), span.first, span.last)[0] for key in ids]),
+        capacity=available[reps],
+        owner=owner,
+        eligible=eligible(panel, reps, owner, rules.eligibility),
+        locked=panel.accounts.locked,
+        family=panel.accounts.family,
+        hours=np.nan_to_num(panel.accounts.hours, nan=0.0),
+        max_hours=available[reps] * rules.hours_per_fte,
+        move_cost=np.where(losing, rules.disruption * plan.account.mean(axis=0, dtype=np.float64).clip(min=0.0), 0.0),
+    )
+    return problem, reps
+
+
+def eligible(panel: Panel, reps: Ints, owner: Ints, scope: str) -> Bools:
+    """[account, rep] whether the rep may own the account.
+
+    A rep works where the home territory and the accounts owned now lie; within ``scope`` "region" or "territory" an
+    account may go to whoever works there. An account without a place, or in a place where nobody works, may go to anybody.
+    The present owner may always keep it.
+    """
+    where = _place(panel, panel.accounts.territory, scope)
+    if scope == "any" or (where == NONE).all():
+        return np.ones((len(where), len(reps)), dtype=bool)
+    home = _place(panel, panel.reps.territory[reps], scope)
+    held = np.flatnonzero(owner != NONE)
+    works = np.zeros((len(reps), int(max(where.max(), home.max())) + 2), dtype=bool)
+    works[np.arange(len(reps)), home] = True
+    works[owner[held], where[held]] = True
+    works[:, NONE] = False
+    allowed = works[:, where].T.copy()
+    allowed[~allowed.any(axis=1)] = True
+    allowed[held, owner[held]] = True
+    return allowed
+
+
+def _place(panel: Panel, territory: Ints, scope: str) -> Ints:
+    """Region or territory of every index; NONE stays NONE."""
+    return np.append(panel.territory_region, NONE)[territory] if scope == "region" else territory
+
+
+def account_fit(panel: Panel, reps: Ints, owner: Ints, rules: PlanningRules) -> Floats:
+    """[account, rep] revenue multiplier of an account under each rep: 1 for its present rep.
+
+    Another rep loses the disruption share and gains or loses with experience: the rep's share of past won revenue in
+    the account's segment against the company's, shrunk by one average rep-year of revenue. Star performance itself does
+    not carry over (Groysberg 2010, Chasing Stars), so it is left out on purpose.
+    """
+    mix = experience(panel)[reps]
+    company = mix.mean(axis=0, keepdims=True)
+    lead = np.column_stack([mix - company, np.zeros(len(reps))])  # the last column serves accounts without a segment
+    similarity = 1.0 + rules.experience_effect * lead[:, panel.accounts.segment].T
+    moved = np.where((panel.accounts.owner != NONE)[:, None], (1.0 - rules.disruption) * similarity, similarity)
+    held = np.flatnonzero(owner != NONE)
+    moved[held, owner[held]] = 1.0
+    return moved
+
+
+def experience(panel: Panel) -> Floats:
+    """[rep, segment] share of each segment in a rep's won revenue, shrunk to the company's mix."""
+    segments = max(len(panel.segments), 1)
+    revenue = np.zeros((len(panel.reps.labels), segments))
+    won = np.isfinite(panel.deals.won_amount) & (panel.deals.account != NONE) & (panel.deals.rep != NONE)
+    known = (panel.orders.account != NONE) & (panel.orders.rep != NONE)
+    rows = np.concatenate([panel.deals.rep[won], panel.orders.rep[known]])
+    columns = panel.accounts.segment[np.concatenate([panel.deals.account[won], panel.orders.account[known]])]
+    money = np.concatenate([panel.deals.won_amount[won], panel.orders.amount[known]]).clip(min=0.0)
+    np.add.at(revenue, (rows, columns), money)
+    company = revenue.sum(axis=0)
+    if company.sum() == 0:
+        return np.full_like(revenue, 1.0 / segments)
+    pseudo = company.sum() / max(len(panel.reps.labels), 1) * company / company.sum()
+    return (revenue + pseudo) / (revenue + pseudo).sum(axis=1, keepdims=True)

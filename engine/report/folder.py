@@ -1,0 +1,83 @@
+"""Writes everything a run folder holds but its manifest."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from engine.archive import PANEL_DIMS, PROBLEM_DIMS, save
+from engine.report.csv_files import write_csv
+from engine.report.tables import allocation_table, books_table, deals_table, forecast_table, moves_table
+from engine.results import Allocation, ForecastResult
+from optimization.plan import Infeasible, TerritoryPlan
+
+ALLOCATION_FILES = ("allocation", "moves", "books")
+
+
+def make_tables(result: ForecastResult) -> dict[str, pd.DataFrame]:
+    """All CSV tables by file name without ending; those of the plan only where there is one."""
+    tables = {"forecast": forecast_table(result), "deals": deals_table(result), "data_issues": result.issues}
+    if result.allocation is not None and isinstance(result.allocation.answer, TerritoryPlan):
+        allocation = allocation_table(result, result.allocation)
+        tables |= {
+            "allocation": allocation,
+            "moves": moves_table(allocation),
+            "books": books_table(result, result.allocation),
+        }
+    return tables
+
+
+def write_folder(result: ForecastResult, tables: dict[str, pd.DataFrame], resolved: dict[str, Any], folder: Path) -> None:
+    """Write tables, certificate, arrays and config into an existing folder.
+
+    Parameters
+    ----------
+    resolved : the config as it reruns to the same hash
+    """
+    for name, frame in tables.items():
+        write_csv(frame, folder / f"{name}.csv")
+    (folder / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    if result.allocation is not None:
+        _write_answer(result.allocation, folder)
+    _write_draws(result, folder / "draws")
+
+
+def _write_answer(allocation: Allocation, folder: Path) -> None:
+    answer = allocation.answer
+    if isinstance(answer, Infeasible):
+        _write_json({"conflicts": answer.conflicts, "repairs": answer.repairs}, folder / "infeasible.json")
+        return
+    certificate = asdict(answer.certificate)
+    saturated = allocation.problem.rep_ids[certificate.pop("saturated")]
+    _write_json(certificate | {"saturated": saturated.tolist()}, folder / "certificate.json")
+
+
+def _write_draws(result: ForecastResult, folder: Path) -> None:
+    folder.mkdir()
+    save(result.panel, folder / "panel.nc", PANEL_DIMS)
+    for name in ("closing", "amounts", "arrivals", "orders"):
+        part = getattr(result.draws, name)
+        if part is not None:
+            save(part, folder / f"{name}.nc", {})
+    outcomes = result.outcomes
+    save(outcomes.cells, folder / "cells.nc", {field: ("cell",) for field in ("account", "rep", "product", "territory")})
+    for level, outcome in outcomes.levels.items():
+        dims = {"keys": (level,), "names": (level,), "total": ("path", level, "month")}
+        save(outcome, folder / f"outcomes_{level}.nc", dims | dict.fromkeys(("booked", "open", "new"), (level, "month")))
+    if result.allocation is not None:
+        save(result.allocation.problem, folder / "territory_problem.nc", PROBLEM_DIMS)
+
+
+def _write_json(content: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n", encoding="utf-8")
+
+
+def _plain(value: object) -> object:
+    """Numbers and arrays of NumPy as JSON knows them."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} does not go into JSON")

@@ -1,0 +1,89 @@
+"""What one forecast run knows when its computing is done: the report layer writes it down, nothing is computed after."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.planning.quotas import QuotaBook
+from engine.simulation.outcomes import Outcomes
+from models.draws import Draws
+from models.panel import Floats, Ints, Panel
+from optimization.plan import Infeasible, TerritoryPlan
+from optimization.problem import TerritoryProblem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from engine.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """The assignment with what links it back to the panel.
+
+    Attributes
+    ----------
+    problem : what was asked
+    answer : the plan, or why there is none
+    reps : [problem rep] index into `Panel.reps`
+    accounts : [problem account] index into `Panel.accounts`
+    old_rep : [problem account] owner at the as-of date, index into `Panel.reps`, also when that rep has left; NONE for nobody
+    start, end : first and last month of the planning horizon, since 1970-01
+    """
+
+    problem: TerritoryProblem
+    answer: TerritoryPlan | Infeasible
+    reps: Ints
+    accounts: Ints
+    old_rep: Ints
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class RepSkill:
+    """How far the model believes that reps differ in winning, beside what the raw rates say.
+
+    Attributes
+    ----------
+    p_win : [rep] posterior mean chance to win a deal that closes, at average covariates
+    p_win_low, p_win_high : [rep] 90 % interval
+    raw : [rep] won / (won + lost), NaN without a closed deal
+    closed : [rep] number of closed deals
+    quarter_end : [D] win probability in the last month of a quarter minus the one in other months
+    """
+
+    p_win: Floats
+    p_win_low: Floats
+    p_win_high: Floats
+    raw: Floats
+    closed: Ints
+    quarter_end: Floats
+
+
+@dataclass(frozen=True)
+class ForecastResult:
+    """Everything a run folder is written from.
+
+    Attributes
+    ----------
+    config : as loaded
+    panel, draws, outcomes : data as of the date, posterior, simulation
+    quotas : targets over the forecast horizon
+    allocation : None when switched off, or when the chains did not converge
+    skill : None without a pipeline leg
+    issues : data_issues.csv
+    """
+
+    config: "RunConfig"
+    panel: Panel
+    draws: Draws
+    outcomes: Outcomes
+    quotas: QuotaBook
+    allocation: Allocation | None
+    skill: RepSkill | None
+    issues: "pd.DataFrame"
+
+    @property
+    def converged(self) -> bool:
+        """Whether the chains passed the gate; a run that did not has no plan and says so everywhere."""
+        return self.draws.converged()

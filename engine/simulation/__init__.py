@@ -1,0 +1,1 @@
+"""Monte Carlo of what the pipeline and the customers will bring."""

@@ -1,0 +1,287 @@
+"""What the kernels and their NumPy twin read: a company and its posterior as plain arrays.
+
+Odds are stored as ``exp(-effect)``, so that a probability is ``1 / (1 + product of factors)`` and no kernel takes an
+exponential per deal and week. Tables by segment, product, territory and rep end in a neutral column for index NONE.
+``D`` posterior draws. A leg that did not run has no deals, no reps, no accounts or no territories in it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.simulation.clock import Clock
+from models.panel import Bools, Floats, Ints
+
+type Keys = NDArray[np.uint64]
+
+
+class Odds(NamedTuple):
+    """Closing and winning: factors ``exp(-effect)`` of `models.draws.ClosingDraws`.
+
+    Attributes
+    ----------
+    size_edges : [size - 1] see `models.draws.ClosingDraws`
+    close_base, win_base : [D]
+    close_age, win_age : [D, week of age] the last one holds for all later weeks
+    close_stage, win_stage, close_week, win_week, close_size, win_size : [D, ...]
+    close_segment, win_segment, close_product, win_product, win_territory, win_rep : [D, ... + 1]
+    shock_scale, shock_correlation : [D, 2], [D]
+    first_shock : [D, 2] fitted shocks of the first simulated month
+    first_known : [1] whether that month has fitted shocks
+    move, move_cumulative : [D, stage, stage]
+    first_cumulative : [D, stage]
+    """
+
+    size_edges: Floats
+    close_base: Floats
+    close_age: Floats
+    close_stage: Floats
+    close_week: Floats
+    close_size: Floats
+    close_segment: Floats
+    close_product: Floats
+    win_base: Floats
+    win_age: Floats
+    win_stage: Floats
+    win_week: Floats
+    win_size: Floats
+    win_segment: Floats
+    win_product: Floats
+    win_territory: Floats
+    win_rep: Floats
+    shock_scale: Floats
+    shock_correlation: Floats
+    first_shock: Floats
+    first_known: Bools
+    move: Floats
+    move_cumulative: Floats
+    first_cumulative: Floats
+
+
+class Amounts(NamedTuple):
+    """Won amounts: `models.draws.AmountDraws` on the log scale.
+
+    Attributes
+    ----------
+    base, scale, dof, zero, exact : [D]
+    product, segment, rep : [D, ... + 1]
+    list_log_mean, list_log_sd : [product + 1], NaN where deals have no list amount
+    cap : see `models.draws.AmountDraws`
+    limited_log_mean : [D, node] log E[min(exp(scale t), exp(z))] at ``z = scale sinh(node position)``
+    """
+
+    base: Floats
+    scale: Floats
+    dof: Floats
+    zero: Floats
+    exact: Floats
+    product: Floats
+    segment: Floats
+    rep: Floats
+    list_log_mean: Floats
+    list_log_sd: Floats
+    cap: float
+    limited_log_mean: Floats
+
+
+class Pipeline(NamedTuple):
+    """Open deals, sorted by class: deals of a class have equal covariates and share one outcome table.
+
+    Attributes
+    ----------
+    age, stage, size, segment, product, territory, rep : [class] age in weeks in the first simulated week
+    class_start : [class + 1] first deal of every class
+    order : [deal] position in `index` order of each sorted deal
+    cell : [deal] index into the cells
+    key : [deal] names its streams
+    list_log : [deal] log of the list amount, NaN when unknown
+    """
+
+    age: Ints
+    stage: Ints
+    size: Ints
+    segment: Ints
+    product: Ints
+    territory: Ints
+    rep: Ints
+    class_start: Ints
+    order: Ints
+    cell: Ints
+    key: Keys
+    list_log: Floats
+
+
+class Arrivals(NamedTuple):
+    """New deals: `models.draws.ArrivalDraws` for the sellers, and where their deals land.
+
+    Attributes
+    ----------
+    rep, key : [seller] index into the reps; names its streams
+    log_rate : [D, seller] base + level + territory + rep
+    season : [D, month] of every simulated month
+    exposure : [seller, month] fte times share of the month employed and after the as-of date
+    tenure : [seller, month] months at the middle of the month, infinite when unknown
+    steps : [month] months after the as-of month
+    level_scale, ramp_months, shock_scale, dispersion : [D]
+    account_start : [seller + 1] first entry of every seller's list of accounts
+    account_cumulative, account_segment, account_territory : [entry] chance within the list; covariates
+    product, product_cumulative : [seller, slot] index and chance, likeliest first
+    cell : [entry, slot]
+    """
+
+    rep: Ints
+    key: Keys
+    log_rate: Floats
+    season: Floats
+    exposure: Floats
+    tenure: Floats
+    steps: Ints
+    level_scale: Floats
+    ramp_months: Floats
+    shock_scale: Floats
+    dispersion: Floats
+    account_start: Ints
+    account_cumulative: Floats
+    account_segment: Ints
+    account_territory: Ints
+    product: Ints
+    product_cumulative: Floats
+    cell: Ints
+
+
+class CellMap(NamedTuple):
+    """Members each cell belongs to; the last member of every level is for cells without one.
+
+    Attributes
+    ----------
+    account, rep, territory, product : [cell]
+    manager : [rep + 1]
+    region : [territory + 1]
+    sizes : number of accounts, reps, territories, products, managers, regions, each with the member for none
+    """
+
+    account: Ints
+    rep: Ints
+    territory: Ints
+    product: Ints
+    manager: Ints
+    region: Ints
+    sizes: tuple[int, int, int, int, int, int]
+
+
+class Booked(NamedTuple):
+    """What is certain at the as-of date.
+
+    Attributes
+    ----------
+    cell : [cell, forecast month]
+    rep, territory, product : [member, forecast month]
+    planned : [rep] in the planning months
+    """
+
+    cell: Floats
+    rep: Floats
+    territory: Floats
+    product: Floats
+    planned: Floats
+
+
+class OrderBook(NamedTuple):
+    """Accounts that have ordered: `models.draws.OrderDraws`, chances as factors ``exp(-effect)``.
+
+    Attributes
+    ----------
+    account, rep, territory, key : [buyer] members as in `CellMap`; names its streams
+    elapsed, orders, level, weight, group : [buyer] at the as-of month
+    cycle : [D, buyer]
+    cycle_cumulative : [D, cycle] of accounts yet to come
+    states : [cycle, elapsed] state of every pair
+    base, state, season : [D], [D, state], [D, month, grade]
+    grade_edges, carry, amount_age, amount_grade, amount_scale, odd_chance, odd_mean, odd_sd : see there
+    amount_season : [D, month]
+    shock_scale, amount_shock_scale : [D]
+    decay, cap : see there
+    split_start : [buyer + 1] first split of every buyer
+    split_cell, split_product, split_share : [split]
+    """
+
+    account: Ints
+    rep: Ints
+    territory: Ints
+    key: Keys
+    elapsed: Ints
+    orders: Ints
+    level: Floats
+    weight: Floats
+    group: Floats
+    cycle: Ints
+    cycle_cumulative: Floats
+    states: Ints
+    base: Floats
+    state: Floats
+    season: Floats
+    grade_edges: Floats
+    carry: Floats
+    amount_age: Floats
+    amount_grade: Floats
+    amount_scale: Floats
+    odd_chance: Floats
+    odd_mean: Floats
+    odd_sd: Floats
+    amount_season: Floats
+    shock_scale: Floats
+    amount_shock_scale: Floats
+    decay: float
+    cap: float
+    split_start: Ints
+    split_cell: Ints
+    split_product: Ints
+    split_share: Floats
+
+
+class FirstOrders(NamedTuple):
+    """Customers yet to come, per territory.
+
+    Attributes
+    ----------
+    key : [territory] names its streams
+    rate, shift : [D, territory]
+    season : [D, month]
+    shock_scale, dispersion : [D]
+    pool : [D, pool] amounts
+    group : [territory]
+    rep_start : [territory + 1] first entry of every territory's list of reps
+    rep, rep_cumulative : [entry]
+    cell : [entry, split]
+    product, share : [split] product mix of new customers
+    """
+
+    key: Keys
+    rate: Floats
+    shift: Floats
+    season: Floats
+    shock_scale: Floats
+    dispersion: Floats
+    pool: Floats
+    group: Floats
+    rep_start: Ints
+    rep: Ints
+    rep_cumulative: Floats
+    cell: Ints
+    product: Ints
+    share: Floats
+
+
+class World(NamedTuple):
+    """Everything one simulation reads."""
+
+    clock: Clock
+    cells: CellMap
+    booked: Booked
+    odds: Odds
+    amounts: Amounts
+    pipeline: Pipeline
+    arrivals: Arrivals
+    orders: OrderBook
+    first: FirstOrders

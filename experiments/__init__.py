@@ -1,0 +1,1 @@
+"""Studies on top of the engine: recovery, calibration, backtests. The engine never imports them."""

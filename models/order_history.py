@@ -1,0 +1,157 @@
+"""Orders of accounts as they were known month by month: the numbers the bookings leg learns from, without PyMC.
+
+The rule this module keeps: what stands beside a month (elapsed time, level, number of orders) was known before that month.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.calendar import last_complete_week, month_number
+from models.calendar import WEEKS_PER_MONTH
+from models.panel import NONE, Bools, Floats, Ints, Panel
+
+MAX_CYCLE = 12
+"""Longest cycle in months; lengths run from 1, and 0 stands for ordering without a cycle."""
+
+STATES = (
+    "early",  # more than a month before it is due
+    "month before due",
+    "due",
+    "month after due",
+    "overdue",  # later than that, before the next due month
+    "due, one cycle missed",
+    "due, two cycles missed",
+    "due, more cycles missed",
+    "off phase",  # a whole cycle missed and not in a due month
+    "lapsed",  # neither ordered for two years nor for three cycles
+    "no cycle, ordered within 3 months",
+    "no cycle, ordered within 12 months",
+    "no cycle, longer ago",
+)
+"""Where an account stands in a month, in the order of the codes of `order_state`."""
+
+EARLY, BEFORE_DUE, DUE, AFTER_DUE, OVERDUE, DUE_2, DUE_3, DUE_MORE, OFF_PHASE, LAPSED, RECENT, QUIET, SILENT = range(13)
+LAPSED_MONTHS, RECENT_MONTHS, QUIET_MONTHS = 24, 3, 12
+
+
+def order_state(cycle, elapsed):  # type: ignore[no-untyped-def]  # ints, arrays, and Numba's own types
+    """Where an account stands in a month: index into `STATES`. Integer arithmetic only, so that Numba can compile it.
+
+    Parameters
+    ----------
+    cycle : int or integer array, 0 to `MAX_CYCLE`: months between orders, 0 for an account without a cycle
+    elapsed : int or integer array, months since the last order counted at the month in question, 1 or more
+
+    Examples
+    --------
+    >>> [STATES[order_state(3, elapsed)] for elapsed in (1, 3, 6, 7)]
+    ['early', 'due', 'due, one cycle missed', 'off phase']
+    """
+    lapsed = (elapsed > LAPSED_MONTHS) * (elapsed > 3 * cycle)
+    length = cycle + (cycle == 0)
+    due = (elapsed % length) == 0
+    cycles = elapsed // length
+    in_phase = due * (
+        DUE * (cycles == 1) + DUE_2 * (cycles == 2) + DUE_3 * (cycles == 3) + DUE_MORE * (cycles > 3)
+    )
+    past_due = AFTER_DUE * (elapsed == cycle + 1) + OVERDUE * (elapsed > cycle + 1) * (elapsed < 2 * cycle)
+    between = (1 - due) * (BEFORE_DUE * (elapsed == cycle - 1) + past_due + OFF_PHASE * (elapsed > 2 * cycle))
+    # Two months between orders: month three is both after one due month and before the next; it counts as after.
+    between = between - (1 - due) * OFF_PHASE * (elapsed > 2 * cycle) * (elapsed == cycle + 1)
+    aperiodic = (
+        RECENT * (elapsed <= RECENT_MONTHS)
+        + QUIET * (elapsed > RECENT_MONTHS) * (elapsed <= QUIET_MONTHS)
+        + SILENT * (elapsed > QUIET_MONTHS)
+    )
+    regular = (1 - lapsed) * (in_phase + between) + LAPSED * lapsed
+    return (cycle > 0) * regular + (cycle == 0) * aperiodic
+
+
+@dataclass(frozen=True)
+class OrderHistory:
+    """Order months of accounts, sorted by account and month.
+
+    Attributes
+    ----------
+    account, month : [order] index into the panel's accounts, months since 1970-01
+    log_amount : [order] log of the month's net amount
+    number : [order] 1 for the first order of an account, then 2, 3, ...
+    level, weight : [order] decayed mean of the log amounts of the account's earlier orders and the weight behind it,
+        as known before the order; 0 at a first order
+    decay : share of the weight that older orders lose at each order
+    first_month, last_month : first month of the export and last month observed to its end
+    as_of_month : month of the as-of date, which may be an incomplete one
+    """
+
+    account: Ints
+    month: Ints
+    log_amount: Floats
+    number: Ints
+    level: Floats
+    weight: Floats
+    decay: float
+    first_month: int
+    last_month: int
+    as_of_month: int
+
+    def __len__(self) -> int:
+        return len(self.account)
+
+
+@dataclass(frozen=True)
+class AccountMonths:
+    """Every complete month in which an account that had ordered before might have ordered again; all [row].
+
+    Attributes
+    ----------
+    account, month : index into the panel's accounts, months since 1970-01
+    elapsed : months since the last order before this month, 1 or more
+    ordered : whether it ordered
+    level : decayed mean of its log amounts as known before the month
+    """
+
+    account: Ints
+    month: Ints
+    elapsed: Ints
+    ordered: Bools
+    level: Floats
+
+    def __len__(self) -> int:
+        return len(self.account)
+
+
+def order_history(panel: Panel, decays: tuple[float, ...]) -> OrderHistory:
+    """Order months of all accounts, with running levels of the decay among ``decays`` that predicts the next order best.
+
+    An order month is a month with a positive net amount. A month with a negative one is returned goods: it is taken
+    off the account's latest earlier order, which disappears when nothing is left of it.
+
+    Raises
+    ------
+    ValueError
+        When no account has an order.
+    """
+    account, month, amount = _net_orders(panel)
+    if not len(account):
+        raise ValueError("no order belongs to an account: the bookings leg needs the account of each booking")
+    log_amount = np.log(amount)
+    number = np.arange(len(account)) - np.searchsorted(account, account) + 1
+    levels = {decay: running_level(number, log_amount, decay) for decay in decays}
+    again = number > 1
+    errors = {decay: float(np.abs(log_amount - level)[again].sum()) for decay, (level, _) in levels.items()}
+    decay = min(errors, key=lambda key: errors[key])
+    return OrderHistory(
+        account=account,
+        month=month,
+        log_amount=log_amount,
+        number=number,
+        level=levels[decay][0],
+        weight=levels[decay][1],
+        decay=decay,
+        first_month=panel.orders.first_month,
+        last_month=last_complete_week(panel.as_of.astype("datetime64[D]")) // WEEKS_PER_MONTH
+        if _ends_month(panel.as_of)
+        else int(month_number(np.array([panel.as_of], dtype="datetime64[D]"))[0]) - 1,
+        as_of_month=int(month_number(np.array([panel.as_of], dtype="datetime64[D]"))[0]),
+    )

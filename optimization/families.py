@@ -1,0 +1,104 @@
+"""Accounts that must go together become one block, and who may own a block is settled, before anything is solved."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimization.problem import NONE, Bools, Floats, Ints, TerritoryProblem
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """What the solver assigns: one block is one account, or all accounts of a family.
+
+    Attributes
+    ----------
+    block : [account] its block; blocks are numbered by their first account
+    order, start : accounts sorted by block [account], and where each block begins in that order [block]
+    allowed : [block, rep] every member may be owned by the rep
+    accounts, hours : [block] sums over members
+    worth : [block, rep] expected revenue under each rep, money
+    moved_accounts, moved_value, moved_cost : [block, rep] accounts, money, money that count as moved under each rep
+    """
+
+    block: Ints
+    order: Ints
+    start: Ints
+    allowed: Bools
+    accounts: Floats
+    hours: Floats
+    worth: Floats
+    moved_accounts: Floats
+    moved_value: Floats
+    moved_cost: Floats
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def to_accounts(self, rep: Ints) -> Ints:
+        """Owner of each account [account] from the owner of each block [block]."""
+        return rep[self.block]
+
+    def to_blocks(self, rep: Ints) -> Ints:
+        """Owner of each block [block] from the owner of each account [account] (families must be together)."""
+        return rep[self.order[self.start]]
+
+
+def active_reps(problem: TerritoryProblem) -> Bools:
+    """[rep] whether the rep has any capacity; others get no accounts and no say in fairness."""
+    return problem.capacity > 0
+
+
+def keepable(problem: TerritoryProblem) -> Bools:
+    """[account] whether the present owner could keep it; only such accounts count as moved when they change owner."""
+    owner = problem.owner
+    return (owner != NONE) & problem.eligible[np.arange(len(owner)), owner] & active_reps(problem)[owner]
+
+
+def permitted(problem: TerritoryProblem, without: frozenset[str] = frozenset()) -> Bools:
+    """[account, rep] who may own each account by the rules eligibility, active reps and locks, less the rules left out."""
+    allowed = np.ones_like(problem.eligible)
+    if "eligibility" not in without:
+        allowed &= problem.eligible
+    if "active reps" not in without:
+        allowed &= active_reps(problem)
+    if "locks" not in without:
+        holds = problem.owner[:, None] == np.arange(len(problem.rep_ids))
+        allowed &= holds | ~problem.locked[:, None]
+    return allowed
+
+
+def merge(problem: TerritoryProblem, without: frozenset[str] = frozenset()) -> Blocks:
+    """Merge families and settle who may own what.
+
+    Parameters
+    ----------
+    without : names of rules left out (see `optimization.rules`), used to explain why no plan exists
+    """
+    accounts = np.arange(len(problem.account_ids))
+    family = accounts if "families" in without else problem.family
+    _, first, inverse = np.unique(family, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first, kind="stable"), kind="stable")
+    block = rank[inverse].astype(np.int64)
+    order = np.argsort(block, kind="stable")
+    start = np.flatnonzero(np.diff(block[order], prepend=-1))
+
+    def total(per_account: Floats) -> Floats:
+        return np.add.reduceat(per_account[order], start, axis=0) if len(start) else per_account
+
+    mean = problem.value.mean(axis=0, dtype=np.float64)
+    moved = keepable(problem)[:, None] & (problem.owner[:, None] != np.arange(len(problem.rep_ids)))
+    return Blocks(
+        block=block,
+        order=order,
+        start=start,
+        allowed=np.logical_and.reduceat(permitted(problem, without)[order], start, axis=0)
+        if len(start)
+        else problem.eligible,
+        accounts=total(np.ones(len(accounts))),
+        hours=total(problem.hours),
+        worth=total(problem.fit * mean[:, None]),
+        moved_accounts=total(moved.astype(np.float64)),
+        moved_value=total(moved * mean[:, None]),
+        moved_cost=total(moved * problem.move_cost[:, None]),
+    )

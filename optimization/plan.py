@@ -1,0 +1,79 @@
+"""What `optimization` answers: a plan with its certificate, or the named rules that cannot hold together."""
+
+from dataclasses import dataclass
+
+from optimization.problem import Bools, Floats, Ints
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What anybody can recheck about a plan without knowing the solver.
+
+    Attributes
+    ----------
+    objective : value of the plan under the objective that was minimised, recomputed from raw arrays
+    bound : lower bound on that objective, recomputed from dual prices and raw arrays
+    bound_solver : the bound the solver reported
+    bound_kind : in words, which quantity the bound and the gap speak of
+    gap : (objective - bound) / max(abs(objective), 1e-9)
+    levels : one entry per lexicographic level: name, value, bound
+    feasible : every rule holds on the raw arrays
+    violations : in words, one per rule and key that does not hold
+    solver : name and version
+    repeatable : false when a time limit cut the search off
+    p_attain_min, p_attain_max, p_attain_spread : over active reps with a quota, on fresh paths
+    noise_floor : spread that equal chances would show by simulation noise alone
+    saturated : [rep] true where no eligible book brings the rep to the common chance
+    """
+
+    objective: float
+    bound: float
+    bound_solver: float
+    bound_kind: str
+    gap: float
+    levels: tuple[dict[str, float | str], ...]
+    feasible: bool
+    violations: tuple[str, ...]
+    solver: str
+    repeatable: bool
+    p_attain_min: float
+    p_attain_max: float
+    p_attain_spread: float
+    noise_floor: float
+    saturated: Bools
+
+
+@dataclass(frozen=True)
+class TerritoryPlan:
+    """An assignment.
+
+    Attributes
+    ----------
+    rep : [account] index of the rep who owns it in the plan
+    p_attain_before : [rep] chance of quota with the present owners, fresh paths (accounts without owner count for nobody)
+    p_attain : [rep] chance of quota with the plan, fresh paths
+    reason : [account] code of why it moved or stayed (see `optimization.solve`)
+    move_cost : [account] money, zero where the account stays
+    certificate : see `Certificate`
+    """
+
+    rep: Ints
+    p_attain_before: Floats
+    p_attain: Floats
+    reason: tuple[str, ...]
+    move_cost: Floats
+    certificate: Certificate
+
+
+@dataclass(frozen=True)
+class Infeasible:
+    """No plan exists.
+
+    Attributes
+    ----------
+    conflicts : sets of named rules that cannot hold together
+    repairs : in words, what would make a plan possible, cheapest first
+    """
+
+    conflicts: tuple[tuple[str, ...], ...]
+    repairs: tuple[str, ...]

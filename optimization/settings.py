@@ -1,0 +1,73 @@
+"""What the analyst may choose about an assignment. Public keys of the config, so names here change only with a note."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+type Fairness = Literal["attainment", "potential", "hours"]
+
+
+class AllocationWeights(BaseModel):
+    """What one point of unfairness is weighed against. All terms of the objective are in points.
+
+    A point of unfairness is one point of chance of quota (fairness ``attainment``), or one percent of a fair share
+    (``potential``, ``hours``). A point of money is one percent of the sum of all quotas.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    move_cost: float = Field(default=1.0, ge=0)
+    """Points that one point of money at risk from moves costs."""
+    potential: float = Field(default=1.0, ge=0)
+    """Points that one point of money of expected revenue given up costs, against the best rep for each account."""
+    mean_deviation: float = Field(default=0.5, ge=0)
+    """Points that one point of mean deviation outside the band costs; the spread between the extremes always costs 1."""
+    floor: float = Field(default=0.1, ge=0)
+    """Points that raising the lowest chance by one point is worth beyond its effect on the spread."""
+
+
+class AllocationSettings(BaseModel):
+    """How accounts are assigned to reps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    enabled: bool = True
+    """Whether accounts are assigned at all."""
+    fairness: Fairness = "attainment"
+    """What is evened between reps: the chance of quota, expected revenue against quota, or hours against capacity."""
+    attainment_band_points: float = Field(default=2.0, ge=0, le=100)
+    """Spread between the highest and the lowest chance of quota that counts as fair, points of chance."""
+    value_band_share: float = Field(default=0.05, ge=0, le=10)
+    """Deviation of a book from its fair share that counts as fair for `potential` and `hours`, share of the fair share."""
+    value_band_is_rule: bool = False
+    """Whether every book must lie within `value_band_share` of its share of expected revenue (false: only wished for)."""
+    max_moved_accounts_share: float | None = Field(default=0.25, ge=0, le=1)
+    """Largest share of all accounts that may leave an owner who could keep them; none: no limit."""
+    max_moved_value_share: float | None = Field(default=None, ge=0, le=1)
+    """Largest share of the expected revenue of all accounts that may leave an owner who could keep it; none: no limit."""
+    max_move_cost: float | None = Field(default=None, ge=0)
+    """Largest sum of money at risk from moves, money; none: no limit."""
+    min_accounts: int | None = Field(default=None, ge=0)
+    """Fewest accounts of every active rep, accounts; none: no limit."""
+    max_accounts: int | None = Field(default=None, ge=0)
+    """Most accounts of every active rep, accounts; none: no limit."""
+    hours_capacity: bool = True
+    """Whether the hours of a book must fit the hours of its rep, where both are known."""
+    weights: AllocationWeights = AllocationWeights()
+    """What unfairness, moves and expected revenue are worth against each other."""
+    rounds: int = Field(default=6, ge=1, le=50)
+    """Most rounds of linearising the chance of quota and solving, rounds."""
+    step_share: float = Field(default=0.3, gt=0, le=1)
+    """Share of a book, in expected revenue against its quota, that one round may change."""
+    candidates: int = Field(default=12, ge=1)
+    """Reps considered for an account in a round besides its present one, reps."""
+    search_paths: int = Field(default=4000, ge=100)
+    """Simulated paths used in the rounds; the last improvement uses all, paths."""
+    polish_steps: int = Field(default=300, ge=0)
+    """Most single moves and swaps tried on the simulated paths after the rounds, steps."""
+    mip_gap: float = Field(default=0.001, ge=0)
+    """Relative gap at which the integer program of a round may stop, share."""
+    mip_nodes: int = Field(default=200, ge=1)
+    """Most branch-and-bound nodes of one integer program; unlike a time limit this keeps results repeatable, nodes."""
+    time_limit: float = Field(default=600.0, gt=0)
+    """Seconds after which the best plan so far is returned and marked as not repeatable, seconds."""
