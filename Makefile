@@ -14,7 +14,7 @@ env: $(filter .cache/%,$(UV)) ## Create or update .venv from uv.lock
 	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --locked --quiet
 
 .cache/uv/bin/uv:
-	python3 -m pip install --quiet --target .cache/uv uv
+	PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --target .cache/uv uv
 
 forecast: env ## Forecast and plan the embedded demo company (configs/q3.yaml)
 	$(PYTHON) -m engine.forecast configs/q3.yaml

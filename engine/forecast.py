@@ -3,10 +3,10 @@
 import argparse
 import json
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.config.options import RunOptions
 from engine.errors import EngineError
 
 INTERRUPTED = 130
@@ -29,12 +29,12 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 done, 2 config or data refused, 3 not converged, 4 infeasible, 130 interrupted.",
     )
     options.add_argument("config", metavar="CONFIG", type=Path, nargs="?", help="YAML file, such as configs/q3.yaml")
-    options.add_argument("--check", action="store_true", help="validate config and data, list every problem, run nothing")
+    options.add_argument("--check", action="store_true", help="validate config and data, run nothing")
     options.add_argument("--schema", action="store_true", help="print the JSON schema of the config")
-    options.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a key, a.b=c (repeatable)")
+    options.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a key; repeatable")
     options.add_argument("--out", metavar="DIR", type=Path, help="parent folder of all runs (config: output)")
     options.add_argument("--seed", metavar="N", type=int, help="root of all random numbers (config: seed)")
-    options.add_argument("--threads", metavar="N", type=_positive, help="threads; never changes a result (default: all)")
+    options.add_argument("--threads", metavar="N", type=_positive, help="threads (default: all); changes no result")
     options.add_argument("--debug", action="store_true", help="show tracebacks")
     return options
 
@@ -52,13 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
         for everything the user can mend.
     """
     # Imported late, so that --help answers at once: pydantic for the config, the heavy rest for the pipeline.
-    from engine.config import RunConfig, load_config
+    from engine.config import RunConfig, RunOptions, load_config
 
     if arguments.schema:
         print(json.dumps(RunConfig.model_json_schema(), indent=2, ensure_ascii=False))
         return 0
     given = {"seed": arguments.seed, "output": arguments.out}
-    config = load_config(arguments.config, arguments.set, {key: item for key, item in given.items() if item is not None})
+    given = {key: value for key, value in given.items() if value is not None}
+    config = load_config(arguments.config, arguments.set, given)
     from engine import pipeline
 
     if arguments.check:
@@ -81,14 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except EngineError as error:
-        if arguments.debug:
-            raise
-        print(error, file=sys.stderr)
+        print(traceback.format_exc() if arguments.debug else error, file=sys.stderr)
         return error.exit_code
     except Exception as error:
-        if arguments.debug:
-            raise
-        print(f"{type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
+        line = " ".join(str(error).split())
+        short = f"{type(error).__name__}: {line} (--debug shows where)"
+        print(traceback.format_exc() if arguments.debug else short, file=sys.stderr)
         return 1
 
 

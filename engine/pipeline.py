@@ -1,1 +1,196 @@
-"""The story of a run: data, models, simulation, assignment, folder, record."""
+"""The story of a run: data, models, simulation, assignment, folder, record.
+
+One set of posterior draws runs through all of it; nothing is collapsed to a mean on the way. Whatever is random takes
+its seed from `engine.seeds.seed_for`, so a stage never disturbs another.
+"""
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.config import RunConfig, RunOptions, hashable, resolved
+from engine.data import as_of_date, build_panel, cut, issues_frame, load_tables
+from engine.posterior_files import resume_or_fit
+from engine.progress import StageClock
+from engine.report.folder import make_tables, write_folder
+from engine.report.terminal import Surroundings, company_row, summary_text
+from engine.results import ForecastResult
+from engine.runs import Manifest, Status, content_hash, new_run, previous_run, read_manifest, run_id, write_manifest
+from engine.seeds import seed_for
+from engine.tracking import RunRecord, StageRecord, TrackingReceipt, flatten, open_command, record
+from models.panel import Panel
+from models.settings import ModelSettings
+from optimization.plan import Infeasible, TerritoryPlan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STAGES = 5
+"""Stages that a run shows: data, models, simulation, assignment, report."""
+
+EXIT_CODES = {"done": 0, "not_converged": 3, "infeasible": 4}
+"""Exit code by how a complete run ended."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What the command prints and answers."""
+
+    text: str
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """Data as of the date, and the hashes that name the run."""
+
+    panel: Panel
+    issues: "pd.DataFrame"
+    as_of: date
+    config_hash: str
+    data_hash: str
+    run_id: str
+
+
+def check(config: RunConfig) -> str:
+    """Read config and data as a run would, and say what was found; nothing is written.
+
+    Raises
+    ------
+    InputRefusedError
+        With every problem of the data.
+    """
+    known = read(config)
+    panel, issues = known.panel, known.issues
+    counts = f"{len(panel.reps.labels)} reps, {len(panel.accounts.labels)} accounts, {len(panel.deals)} deals, {len(panel.orders)} orders"
+    listed = [f"  {row.severity} {row.table}: {row.rule}: {row.action}" for row in issues.itertuples()]
+    return "\n".join([f"{config.name}: config and data can be used, as of {known.as_of}: {counts}", *listed])
+
+
+def run(config: RunConfig, options: RunOptions) -> RunSummary:
+    """Forecast, plan, write the run folder and record it; a run with the same inputs is not repeated."""
+    clock, started = StageClock(STAGES), time.time()
+    with clock.stage("data", "reading and auditing the data"):
+        known = read(config)
+    target = config.output / known.run_id
+    done = read_manifest(target)
+    if done is not None:
+        return RunSummary(f"unchanged: the same config and data gave {target} (status {done.status})", EXIT_CODES[done.status])
+    kept = config.output / ".resume" / known.run_id.replace("/", "_")
+    with new_run(target) as folder:
+        result = compute(config, options, known, clock, kept)
+        with clock.stage("report", "writing tables, report and arrays"):
+            tables = make_tables(result)
+            write_folder(result, tables, resolved(config), folder)
+        manifest = Manifest(known.run_id, None, status_of(result), known.config_hash, known.data_hash, config.seed, clock.seconds)
+        write_manifest(folder, manifest)
+    shutil.rmtree(kept, ignore_errors=True)
+    receipt = track(config, result, tables, manifest, started)
+    around = Surroundings(target, previous_run(config.output, config.name, known.as_of), open_command(config.tracking, config.output))
+    text = summary_text(result, tables, around)
+    return RunSummary(text if receipt.problem is None else f"{text}\nMLflow waits  {receipt.problem}", EXIT_CODES[manifest.status])
+
+
+def read(config: RunConfig) -> Known:
+    """Tables to a panel as of the date, with the run's name and hashes."""
+    tables = load_tables(config)
+    as_of = as_of_date(tables, config)
+    now = cut(tables, as_of)
+    day = as_of.item()
+    config_hash, data_hash = content_hash(hashable(config)), content_hash(tables.digests)
+    name = run_id(config.name, day, config_hash, data_hash)
+    return Known(build_panel(now, config), issues_frame(now.issues), day, config_hash, data_hash, name)
+
+
+def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageClock, kept: Path) -> ForecastResult:
+    """Fit, simulate and assign.
+
+    Parameters
+    ----------
+    kept : where an interrupted run left its posterior, and this one leaves its own
+    """
+    # Imported late: PyMC, Numba and the solver take seconds, and a refused config or an unchanged run needs none of them.
+    from engine.planning.allocate import plan_territories
+    from engine.planning.quotas import propose
+    from engine.planning.skill import rep_skill
+    from engine.planning.verification import simulate_run
+    from models.fit import fit_all
+
+    panel = known.panel
+    with clock.stage("models", "fitting the models"):
+        draws = resume_or_fit(kept, lambda: fit_all(panel, model_settings(config, options), seed_for(config.seed, "models")))
+    planned = config.allocation.enabled and draws.converged()
+    with clock.stage("simulation", "simulating the pipeline and the accounts"):
+        outcomes, fresh = simulate_run(config, panel, draws, options.threads, verify=planned)
+    horizon = config.planning_horizon
+    last = horizon.first_month + horizon.months - 1
+    quotas = propose(panel, outcomes, horizon.first_month, last)
+    allocation = None
+    with clock.stage("assignment", "assigning accounts to reps"):
+        if outcomes.planning is not None and fresh is not None:
+            allocation = plan_territories(config, panel, outcomes.planning, fresh, quotas)
+    return ForecastResult(config, panel, draws, outcomes, quotas, allocation, rep_skill(panel, draws), known.issues)
+
+
+def model_settings(config: RunConfig, options: RunOptions) -> ModelSettings:
+    """Model settings with the number of processes that the command line allows."""
+    if options.threads is None:
+        return config.models
+    sampler = config.models.sampler.model_copy(update={"cores": options.threads})
+    return config.models.model_copy(update={"sampler": sampler})
+
+
+def status_of(result: ForecastResult) -> Status:
+    """How the run ended."""
+    if not result.converged:
+        return "not_converged"
+    infeasible = result.allocation is not None and isinstance(result.allocation.answer, Infeasible)
+    return "infeasible" if infeasible else "done"
+
+
+def track(
+    config: RunConfig, result: ForecastResult, tables: Mapping[str, "pd.DataFrame"], manifest: Manifest, started: float
+) -> TrackingReceipt:
+    """Record the finished run in MLflow: aggregates as metrics, stages as child runs, the folder as artifacts."""
+    run_record = RunRecord(
+        name=config.name,
+        folder=config.output / manifest.run_id,
+        started=started,
+        seconds=time.time() - started,
+        params=flatten(resolved(config)),
+        metrics=metrics_of(result, tables),
+        tags={
+            "run_id": manifest.run_id,
+            "as_of": str(result.panel.as_of),
+            "status": manifest.status,
+            "config_hash": manifest.config_hash,
+            "data_hash": manifest.data_hash,
+        },
+        stages=tuple(StageRecord(name, seconds, {}) for name, seconds in manifest.seconds.items()),
+    )
+    return record(run_record, config.tracking, config.output)
+
+
+def metrics_of(result: ForecastResult, tables: Mapping[str, "pd.DataFrame"]) -> dict[str, float]:
+    """Aggregates of a run, none about a single rep."""
+    row = company_row(tables["forecast"])
+    metrics = {name: float(row[name]) for name in ("mean", "p10", "p50", "p90", "booked", "open", "new")}
+    metrics |= {"p_goal": float(row["p_attain"]), "goal": float(row["quota"])}
+    metrics |= {"data_issues": float(len(result.issues))}
+    for item in result.draws.diagnostics:
+        metrics |= {f"{item.model}_r_hat": item.r_hat, f"{item.model}_ess": item.ess}
+        metrics |= {f"{item.model}_divergences": float(item.divergences)}
+    if result.allocation is not None and isinstance(result.allocation.answer, TerritoryPlan):
+        plan = result.allocation.answer
+        metrics |= {
+            "p_attain_spread": plan.certificate.p_attain_spread,
+            "p_attain_min": plan.certificate.p_attain_min,
+            "gap": plan.certificate.gap,
+            "moves": float(len(tables["moves"])),
+            "move_cost": float(plan.move_cost.sum()),
+        }
+    return metrics

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.calendar import last_complete_week, month_number
-from models.calendar import WEEKS_PER_MONTH
+from models.calendar import month_number
 from models.panel import NONE, Bools, Floats, Ints, Panel
 
 MAX_CYCLE = 12
@@ -57,8 +56,6 @@ def order_state(cycle, elapsed):  # type: ignore[no-untyped-def]  # ints, arrays
     )
     past_due = AFTER_DUE * (elapsed == cycle + 1) + OVERDUE * (elapsed > cycle + 1) * (elapsed < 2 * cycle)
     between = (1 - due) * (BEFORE_DUE * (elapsed == cycle - 1) + past_due + OFF_PHASE * (elapsed > 2 * cycle))
-    # Two months between orders: month three is both after one due month and before the next; it counts as after.
-    between = between - (1 - due) * OFF_PHASE * (elapsed > 2 * cycle) * (elapsed == cycle + 1)
     aperiodic = (
         RECENT * (elapsed <= RECENT_MONTHS)
         + QUIET * (elapsed > RECENT_MONTHS) * (elapsed <= QUIET_MONTHS)
@@ -150,8 +147,102 @@ def order_history(panel: Panel, decays: tuple[float, ...]) -> OrderHistory:
         weight=levels[decay][1],
         decay=decay,
         first_month=panel.orders.first_month,
-        last_month=last_complete_week(panel.as_of.astype("datetime64[D]")) // WEEKS_PER_MONTH
-        if _ends_month(panel.as_of)
-        else int(month_number(np.array([panel.as_of], dtype="datetime64[D]"))[0]) - 1,
+        last_month=last_complete_month(panel.as_of),
         as_of_month=int(month_number(np.array([panel.as_of], dtype="datetime64[D]"))[0]),
     )
+
+
+def last_complete_month(as_of: np.datetime64) -> int:
+    """Last month, counted since 1970-01, whose every day is at or before ``as_of``."""
+    return int(month_number(np.array([as_of], dtype="datetime64[D]") + np.timedelta64(1, "D"))[0]) - 1
+
+
+def running_level(number: Ints, log_amount: Floats, decay: float) -> tuple[Floats, Floats]:
+    """Exponentially decayed mean of an account's earlier log amounts before each of its orders, and the weight behind it.
+
+    Parameters
+    ----------
+    number : [order] 1 for the first order of an account, 2 for its second, ...; accounts one after another
+    log_amount : [order]
+    decay : share of the weight that older orders lose at each order, 0 (plain mean) to 1 (only the last order counts)
+    """
+    level, weight = np.zeros(len(number)), np.zeros(len(number))
+    for n in range(2, int(number.max(initial=0)) + 1):  # all accounts at once, order by order
+        rows = np.flatnonzero(number == n)
+        level[rows], weight[rows] = next_level(level[rows - 1], weight[rows - 1], log_amount[rows - 1], decay)
+    return level, weight
+
+
+def next_level(level: Floats, weight: Floats, log_amount: Floats, decay: float) -> tuple[Floats, Floats]:
+    """Level and weight after an order of ``log_amount``."""
+    heavier = 1 + (1 - decay) * weight
+    return level + (log_amount - level) / heavier, heavier
+
+
+@dataclass(frozen=True)
+class LatestState:
+    """What is known of every account at the as-of date; all [account], see `models.draws.OrderDraws`."""
+
+    elapsed: Ints
+    orders: Ints
+    level: Floats
+    weight: Floats
+
+
+def latest_state(history: OrderHistory, accounts: int) -> LatestState:
+    """Elapsed months (-1 never ordered), number of orders, level and weight of every account at the as-of date."""
+    elapsed, orders = np.full(accounts, -1), np.zeros(accounts, dtype=np.int64)
+    level, weight = np.zeros(accounts), np.zeros(accounts)
+    last = np.flatnonzero(np.append(history.account[1:] != history.account[:-1], True))
+    who = history.account[last]
+    elapsed[who] = history.as_of_month - history.month[last]
+    orders[who] = history.number[last]
+    level[who], weight[who] = next_level(
+        history.level[last], history.weight[last], history.log_amount[last], history.decay
+    )
+    return LatestState(elapsed=elapsed, orders=orders, level=level, weight=weight)
+
+
+def account_months(history: OrderHistory) -> AccountMonths:
+    """Months at risk: from the month after an account's first order to the last complete month."""
+    after_level, _ = next_level(history.level, history.weight, history.log_amount, history.decay)
+    last_of_account = np.append(history.account[1:] != history.account[:-1], True)
+    next_month = np.where(last_of_account, history.last_month, np.append(history.month[1:], 0))
+    until = np.minimum(next_month, history.last_month)  # the stretch of months that ends with the next order, or not
+    length = np.maximum(until - history.month, 0)
+    order = np.repeat(np.arange(len(history)), length)
+    elapsed = np.arange(len(order)) - np.repeat(np.cumsum(length) - length, length) + 1
+    month = history.month[order] + elapsed
+    ordered = ~last_of_account[order] & (month == next_month[order])
+    return AccountMonths(
+        account=history.account[order], month=month, elapsed=elapsed, ordered=ordered, level=after_level[order]
+    )
+
+
+def usual_gap(history: OrderHistory) -> int:
+    """Months within which 19 of 20 repeated orders follow their predecessor, at most `MAX_CYCLE`.
+
+    An account's first order this soon after the beginning of an export is truncated history, not a new customer.
+    """
+    again = np.flatnonzero(history.number > 1)
+    if not len(again):
+        return MAX_CYCLE
+    gaps = history.month[again] - history.month[again - 1]
+    return min(int(np.quantile(gaps, 0.95, method="higher")), MAX_CYCLE)
+
+
+def _net_orders(panel: Panel) -> tuple[Ints, Ints, Floats]:
+    """Account, month and net amount of every order month, sorted, with returns taken off earlier orders."""
+    orders = panel.orders
+    known = orders.account != NONE
+    pairs = np.stack([orders.account[known], orders.month[known]], axis=1)
+    keys, place = np.unique(pairs, axis=0, return_inverse=True)
+    amount = np.bincount(place.ravel(), weights=orders.amount[known], minlength=len(keys))
+    for row in np.flatnonzero(amount < 0):
+        earlier = row - 1
+        while earlier >= 0 and keys[earlier, 0] == keys[row, 0] and amount[earlier] <= 0:
+            earlier -= 1
+        if earlier >= 0 and keys[earlier, 0] == keys[row, 0]:
+            amount[earlier] += amount[row]
+    kept = amount > 0
+    return keys[kept, 0], keys[kept, 1], amount[kept]

@@ -21,10 +21,10 @@ class SamplerSettings(BaseModel):
     tune: int = Field(default=300, ge=50, le=10_000)
     """Steps per chain that adapt the sampler and are thrown away."""
 
-    draws: int = Field(default=400, ge=10, le=10_000)
+    draws: int = Field(default=500, ge=10, le=10_000)
     """Posterior draws kept per chain."""
 
-    target_accept: float = Field(default=0.9, gt=0.5, lt=1)
+    target_accept: float = Field(default=0.85, gt=0.5, lt=1)
     """Acceptance rate the step size is tuned for (0.5 to 1); higher is slower and diverges less."""
 
     cores: int = Field(default=2, ge=1, le=64)
@@ -42,7 +42,7 @@ class ClosingSettings(BaseModel):
     size_bins: int = Field(default=4, ge=1, le=10)
     """Number of size classes of deals with a known amount, of equal numbers of deals."""
 
-    max_cells: int = Field(default=6000, ge=500, le=200_000)
+    max_cells: int = Field(default=10_000, ge=500, le=200_000)
     """Cells of equal covariates on the close or the win side above which covariates are left out, least informative first."""
 
     base_scale: Scale = 3.0
@@ -97,6 +97,106 @@ class AmountSettings(BaseModel):
     """The cap is this many times the quantile."""
 
 
+class ArrivalSettings(BaseModel):
+    """New deals per rep and month. All scales are standard deviations of the log rate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    recent_months: int = Field(default=36, ge=6, le=120)
+    """Complete months before the as-of date that are fitted; older ones are left out."""
+
+    level_scale: Scale = 0.08
+    """Prior scale of the monthly step of the company's rate."""
+
+    season_scale: Scale = 0.3
+    """Prior scale of the SD of the month-of-year effects when two years or more are seen."""
+
+    short_season_scale: Scale = 0.05
+    """The same with less than two years, when a season cannot be told from a trend."""
+
+    effect_scale: Scale = 0.4
+    """Prior scale of the SD of territory and rep effects."""
+
+    shock_scale: Scale = 0.1
+    """Prior scale of the SD of the monthly shock that all reps share."""
+
+    ramp_months: float = Field(default=4.0, gt=0, le=60)
+    """Prior median of the months in which a new rep reaches 63 % of full speed."""
+
+
+class OrderSettings(BaseModel):
+    """Orders booked without a deal: when accounts order, how much, and who is new."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    decays: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)
+    """Shares of weight (0 to 1) that an account's older orders lose at each order; the one that predicts best is kept."""
+
+    grades: int = Field(default=4, ge=1, le=10)
+    """Number of classes of accounts by the decayed mean of their log amounts, of equal numbers of orders."""
+
+    orders_per_grade: int = Field(default=50, ge=2, le=10_000)
+    """Fewest repeated orders a class must have; below that there are fewer classes."""
+
+    age_classes: int = Field(default=3, ge=1, le=10)
+    """Classes of accounts by number of orders: 1, 2, ... and this many or more."""
+
+    max_orders: int = Field(default=5000, ge=100, le=1_000_000)
+    """Most repeated orders, the latest, that the amounts are learned from."""
+
+    state_scale: Scale = 1.5
+    """Prior SD of the logit of ordering in each state around its prior chance."""
+
+    grade_scale: Scale = 1.0
+    """Prior scale of the SD of the classes' effects on the logit of ordering."""
+
+    season_scale: Scale = 0.7
+    """Prior scale of the SD of the month-of-year effects on the logit of ordering."""
+
+    season_grade_scale: Scale = 0.5
+    """Prior scale of the SD of what the seasons of the classes differ by."""
+
+    shock_scale: Scale = 0.2
+    """Prior scale of the SD of the monthly shock to the logit of ordering."""
+
+    amount_effect_scale: Scale = 0.3
+    """Prior scale of class effects on the log amount."""
+
+    amount_noise: Scale = 0.5
+    """Prior median of the SD of an account's usual log amounts around its level."""
+
+    amount_season_scale: Scale = 0.15
+    """Prior scale of the SD of the month-of-year effects on the log amount."""
+
+    amount_shock_scale: Scale = 0.15
+    """Prior scale of the SD of the monthly shock to all log amounts."""
+
+    cap_factor: float = Field(default=2.0, ge=1, le=100)
+    """Largest simulated order as a multiple of the largest one seen."""
+
+    first_territory_scale: Scale = 0.5
+    """Prior scale of the SD of territory effects on the log rate of first orders."""
+
+    first_season_scale: Scale = 0.7
+    """Prior scale of the SD of the month-of-year effects on the log rate of first orders."""
+
+    first_shock_scale: Scale = 0.3
+    """Prior scale of the SD of the monthly shock to the log rate of first orders."""
+
+    pool: int = Field(default=200, ge=10, le=10_000)
+    """Amounts of first orders kept per draw."""
+
+    split_months: int = Field(default=24, ge=1, le=240)
+    """Months before the as-of date whose orders say which products an account buys."""
+
+    @model_validator(mode="after")
+    def _decays_are_shares(self) -> Self:
+        """At least one decay, each a share."""
+        if not self.decays or any(not 0 <= decay <= 1 for decay in self.decays):
+            raise ValueError(f"decays must be one or more shares from 0 to 1, got {self.decays}")
+        return self
+
+
 class ModelSettings(BaseModel):
     """Which legs run and how they are fitted."""
 
@@ -113,3 +213,9 @@ class ModelSettings(BaseModel):
 
     amount: AmountSettings = AmountSettings()
     """Deal amounts."""
+
+    arrivals: ArrivalSettings = ArrivalSettings()
+    """New deals."""
+
+    orders: OrderSettings = OrderSettings()
+    """Orders booked without a deal."""

@@ -68,12 +68,13 @@ class LogitCells:
     free: Bools
 
 
-def whiten(cells: LogitCells, rounds: int = 25) -> Whitening:
+def whiten(cells: LogitCells, shift: float = 0.0, rounds: int = 25) -> Whitening:
     """Approximate fit by penalised iteratively reweighted least squares, scales by EM (Laplace approximation).
 
     Parameters
     ----------
     cells : the counts
+    shift : known part of every cell's logit
     rounds : Newton steps, each followed by one EM step of the scales
     """
     design = _design(cells)
@@ -83,10 +84,10 @@ def whiten(cells: LogitCells, rounds: int = 25) -> Whitening:
     covariance = np.eye(size)
     members = np.bincount(cells.group, minlength=len(scale))
     for step in range(rounds):
-        chance = expit(design @ beta)
+        chance = expit(shift + design @ beta)
         weight = cells.count * chance * (1 - chance)
         penalty = 1 / scale[cells.group] ** 2
-        hessian = (design.T @ (design * weight[:, None])).toarray() + np.diag(penalty)
+        hessian = (design.T @ design.multiply(weight[:, None]).tocsr()).toarray() + np.diag(penalty)
         slope = design.T @ (cells.success - cells.count * chance) - penalty * beta
         solver = cho_factor(hessian, lower=True)
         move = cho_solve(solver, slope)

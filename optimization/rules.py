@@ -70,9 +70,7 @@ class Rule:
     rows: Callable[[Case], list[Row]] | None
 
 
-def build_case(
-    problem: TerritoryProblem, settings: AllocationSettings, without: frozenset[str] = frozenset()
-) -> Case:
+def build_case(problem: TerritoryProblem, settings: AllocationSettings, without: frozenset[str] = frozenset()) -> Case:
     """Merge families and settle permissions, less the rules named in ``without``."""
     return Case(problem, settings, merge(problem, without), without)
 
@@ -193,4 +191,3 @@ RULES: dict[str, Rule] = {
     ),
 }
 """Every rule of an assignment besides coverage (each account has exactly one rep), which always holds."""
-

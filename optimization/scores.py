@@ -6,7 +6,7 @@ and ``h = band/2`` the objective of an assignment is the least value over the le
 
     max_r (score_r - level - h)+  +  max_r (level - h - score_r)+      spread beyond the band, reps not saturated
     + mean_weight * mean_r excess_r                                    everybody else, saturated reps included
-    - floor_weight * (lowest allowed score)                            pulls the minimum up
+    + floor_weight * (100 - lowest score)                              pulls the minimum up
     + sum of the costs of the assigned pairs                           moves, potential given up
 """
 
@@ -29,7 +29,7 @@ class Goal:
     extreme : [rep] reps who count in the spread: active and not saturated
     half_band : points on either side of the level that are fair
     mean_weight : points per point of deviation of one rep (already divided by the number of reps)
-    floor_weight : points per point of the lowest score
+    floor_weight : points per point that the lowest score lacks to ``high``
     low, high : box of the level, points
     """
 
@@ -83,7 +83,7 @@ def unfairness_at(scores: Floats, level: Floats, goal: Goal) -> Floats:
     under = below[..., goal.extreme].max(axis=-1, initial=0.0)
     deviation = np.maximum(np.maximum(above, below), 0.0)[..., goal.counted].sum(axis=-1)
     floor = np.asarray(level) - goal.half_band - under
-    return over + under + goal.mean_weight * deviation - goal.floor_weight * floor
+    return over + under + goal.mean_weight * deviation + goal.floor_weight * (goal.high - floor)
 
 
 def fair_level(scores: Floats, goal: Goal) -> float:

@@ -55,12 +55,12 @@ class AllocationSettings(BaseModel):
     """Whether the hours of a book must fit the hours of its rep, where both are known."""
     weights: AllocationWeights = AllocationWeights()
     """What unfairness, moves and expected revenue are worth against each other."""
-    rounds: int = Field(default=6, ge=1, le=50)
+    rounds: int = Field(default=4, ge=1, le=50)
     """Most rounds of linearising the chance of quota and solving, rounds."""
     step_share: float = Field(default=0.3, gt=0, le=1)
     """Share of a book, in expected revenue against its quota, that one round may change."""
-    candidates: int = Field(default=12, ge=1)
-    """Reps considered for an account in a round besides its present one, reps."""
+    integer_pairs: int = Field(default=400, ge=1)
+    """Problems of at most this many pairs are solved as one integer program, larger ones by relaxation and rounding, pairs."""
     search_paths: int = Field(default=4000, ge=100)
     """Simulated paths used in the rounds; the last improvement uses all, paths."""
     polish_steps: int = Field(default=300, ge=0)

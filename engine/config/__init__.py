@@ -2,7 +2,8 @@
 
 from engine.config.data import TABLES, DemoData, TableConfig, TablesData
 from engine.config.horizon import Horizon
-from engine.config.loading import as_yaml, hashable, load_config, resolved
+from engine.config.loading import hashable, load_config, resolved
+from engine.config.options import RunOptions
 from engine.config.schema import Allocation, Calendar, Report, RunConfig, Stage
 
 __all__ = [
@@ -13,10 +14,10 @@ __all__ = [
     "Horizon",
     "Report",
     "RunConfig",
+    "RunOptions",
     "Stage",
     "TableConfig",
     "TablesData",
-    "as_yaml",
     "hashable",
     "load_config",
     "resolved",

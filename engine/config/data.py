@@ -80,7 +80,7 @@ class DemoData(BaseModel):
 
     source: Literal["demo"] = "demo"
     """`demo`: a simulated company whose truth is known."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 1
     """Which demo company: another whole number is another company."""
 
 
@@ -92,11 +92,11 @@ class TablesData(BaseModel):
     source: Literal["tables"]
     """`tables`: one file a table."""
     root: Path | None = None
-    """Folder the tables' paths start from; relative to the config file (to the working directory when given by --set)."""
+    """Folder the tables' paths start from; relative to the config file, or to the working directory with --set."""
     tables: Annotated[dict[TableName, TableConfig], Field(min_length=1)]
     """The tables by name; opportunities or bookings must be among them."""
     replace: dict[TableName, dict[str, dict[str, str]]] = {}
-    """Table, our column, then the file's value to the value meant, e.g. {opportunities: {product: {GTXPro: GTX Pro}}}."""
+    """Table, our column, the file's value to the value meant, e.g. {opportunities: {product: {GTXPro: GTX Pro}}}."""
 
 
 type Data = Annotated[DemoData | TablesData, Field(discriminator="source")]

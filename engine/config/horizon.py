@@ -29,7 +29,7 @@ class Horizon(BaseModel):
 
     start: Day
     """First day: the first of a month (of a fiscal quarter or year when `frequency` says so), YYYY-MM-DD."""
-    periods: Annotated[int, Field(ge=1, le=60)] = 1
+    periods: Annotated[int, Field(strict=True, ge=1, le=60)] = 1
     """Number of periods."""
     frequency: Literal["month", "quarter", "year"] = "quarter"
     """Length of one period; rows are written for months and their sums."""

@@ -1,11 +1,10 @@
-"""The only door to a config: a file and what the command line changes in it become a `RunConfig`, or all its problems."""
+"""The door to a config: a file and what the command line changes in it become a `RunConfig`, or all its problems."""
 
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from engine.config.problems import refusals
@@ -15,7 +14,7 @@ from engine.config.schema import RunConfig
 from engine.errors import InputRefusedError, Problem
 
 RELATIVE_TO_CONFIG: tuple[KeyPath, ...] = (("data", "root"), ("decisions",))
-"""Paths that start from the folder of the config file, or from the working directory when the command line gives them."""
+"""Paths that start from the folder of the config file; from the working directory when the command line gives them."""
 
 NOT_IN_RESULTS = ("output", "tracking")
 """Sections that change no result."""
@@ -30,7 +29,7 @@ STAND_INS: dict[str, Any] = {"name": "unnamed", "horizon": {"start": "2000-01-01
 """Values for required keys that are missing or wrong, so that the rest can still be checked."""
 
 
-def load_config(path: Path | str, overrides: Sequence[str] = (), given: Mapping[str, object] | None = None) -> RunConfig:
+def load_config(path: Path, overrides: Sequence[str] = (), given: Mapping[str, object] | None = None) -> RunConfig:
     """Read, complete and check a config.
 
     Parameters
@@ -44,7 +43,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = (), given: Mapping[
     InputRefusedError
         with every problem of the file and the overrides.
     """
-    document = read_document(Path(path))
+    document = read_document(path)
     readable = not document.problems or bool(document.values)
     for text in overrides:
         _override(document, text)
@@ -52,7 +51,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = (), given: Mapping[
         _put(document, (key,), value, f"--{'out' if key == 'output' else key}")
     if not readable:
         raise InputRefusedError(document.problems)
-    _complete_paths(document, Path(path).parent)
+    _complete_paths(document, path.parent)
     config, problems = _validated(document)
     if config is None or problems or document.problems:
         raise InputRefusedError([*document.problems, *problems])
@@ -64,7 +63,9 @@ def resolved(config: RunConfig) -> dict[str, Any]:
 
     Paths of data and decisions are absolute. `output`, `tracking` and numbers of threads and processes are left out.
     """
-    return {key: _without_machine(value) for key, value in _plain(config).items() if key not in NOT_IN_RESULTS}
+    values = config.model_dump(mode="json", exclude=set(NOT_IN_RESULTS))
+    # The data section has words of the company as keys: one of them may be called `cores`.
+    return {key: value if key == "data" else _without_machine(value) for key, value in values.items()}
 
 
 def hashable(config: RunConfig) -> dict[str, Any]:
@@ -73,16 +74,6 @@ def hashable(config: RunConfig) -> dict[str, Any]:
     values.pop("decisions")
     values["data"].pop("root", None)
     return values
-
-
-def as_yaml(values: Mapping[str, Any]) -> str:
-    """Text of config.yaml: keys in the order of the schema, no line broken."""
-    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=2**16)
-
-
-def _plain(config: RunConfig) -> dict[str, Any]:
-    """Values of a config as JSON knows them."""
-    return config.model_dump(mode="json")
 
 
 def _without_machine(value: Any) -> Any:
@@ -110,9 +101,9 @@ def _put(document: Document, path: KeyPath, value: object, source: str) -> None:
     """Set a key, making the sections on the way."""
     section = document.values
     for depth, part in enumerate(path[:-1], 1):
-        below = section.setdefault(str(part), {}) if isinstance(section, dict) else None
-        if below is None:
-            below = section[str(part)] = {}
+        if section.get(str(part)) is None:
+            section[str(part)] = {}
+        below = section[str(part)]
         if not isinstance(below, dict):
             came = f"a value at `{dotted(path[:depth])}`"
             mend = f"set `{dotted(path[:depth])}` as a whole"
@@ -140,25 +131,26 @@ def _complete_paths(document: Document, folder: Path) -> None:
 
 def _validated(document: Document) -> tuple[RunConfig | None, list[Problem]]:
     """Validate key by key, then the rules between keys on all that is right."""
+    config: RunConfig | None
     try:
         config, problems, broken = RunConfig.model_validate(document.values), {}, set(document.broken)
     except ValidationError as error:
-        problems = refusals(error, document, RunConfig.model_json_schema())
-        config, broken = _salvaged(document)
+        schema = RunConfig.model_json_schema()
+        problems = refusals(error, document, schema)
+        config, broken = _salvaged(document, schema)
     found = [(path, problem) for path, problem in problems.items() if path not in document.broken]
     for item in [] if config is None else findings(config, broken):
         found.append((item.path, Problem(document.where(item.path), item.came, item.allowed, item.mend)))
     return config, [problem for _, problem in sorted(found, key=lambda pair: document.position(pair[0]))]
 
 
-def _salvaged(document: Document) -> tuple[RunConfig | None, set[KeyPath]]:
+def _salvaged(document: Document, schema: dict[str, Any]) -> tuple[RunConfig | None, set[KeyPath]]:
     """Take out what is refused, a section without its required keys as a whole, until the rest is a config.
 
     Returns
     -------
     the config of what is right, for checking only, and the paths that were taken out
     """
-    schema = RunConfig.model_json_schema()
     values = copy.deepcopy(document.values)
     broken = set(document.broken)
     for _ in range(MAX_ROUNDS):

@@ -1,7 +1,7 @@
-"""What is said about a config that pydantic refused: where, what came, what is allowed, how to mend it.
+"""What is said about a config that pydantic refused.
 
-Pydantic names a place by keys mixed with tags of unions. `locate` walks the JSON schema beside it, which knows what is a
-key and what is a tag, and knows the keys that would have been allowed.
+Pydantic names a place by keys mixed with tags of unions. `locate` walks the JSON schema beside it, which knows what is
+a key and what is a tag, and knows the keys that would have been allowed.
 """
 
 import difflib
@@ -160,7 +160,7 @@ def _problem(
     if detail["type"] == "string_pattern_mismatch":
         return Problem(where, shown(detail["input"]), _what_it_is(place, str(path[-1])), "correct it")
     allowed = " or ".join(dict.fromkeys(_allowed(item) for item, _ in details))
-    return Problem(where, shown(detail["input"]), allowed, _mending(place))
+    return Problem(where, shown(detail["input"]), allowed, _mending(place, detail["input"]))
 
 
 def unknown_key(where: str, key: str, known: list[str], schema: dict[str, Any] | None = None) -> Problem:
@@ -220,7 +220,7 @@ def _allowed(detail: ErrorDetails) -> str:
     """What would have been right, in words a reader of YAML knows."""
     if detail["type"] in IN_WORDS:
         return IN_WORDS[detail["type"]]
-    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("Input should have ")
+    text = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return text[:1].lower() + text[1:]
 
 
@@ -235,7 +235,9 @@ def _what_it_is(place: Place, key: str) -> str:
     return meaning[:1].lower() + meaning[1:] if meaning else f"a {key}"
 
 
-def _mending(place: Place) -> str:
-    """Remind what the field means."""
+def _mending(place: Place, came: object) -> str:
+    """Say how to mend it, reminding what the field means."""
+    if came is None and "properties" in place.field:
+        return "remove the key to keep its defaults"
     meaning = _meaning(place.field)
     return f"correct it ({place.path[-1]}: {meaning})" if meaning and place.path else "correct it"

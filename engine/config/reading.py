@@ -17,6 +17,12 @@ from engine.errors import Problem
 MAX_BYTES = 256 * 1024
 """A config is written by people; anything longer is the wrong file."""
 
+PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")}
+"""What a value may be; any other tag would ask for an object."""
+
+MAX_DEPTH = 30
+"""Sections within sections; the parser slows down with the square of the depth."""
+
 type KeyPath = tuple[str | int, ...]
 
 
@@ -40,7 +46,8 @@ class Document:
     def where(self, path: KeyPath) -> str:
         """Origin of a key (or of the nearest section that holds it) and its dotted name."""
         origin = self.origin.get(self._known(path), "")
-        return origin if origin == f"--set {dotted(path)}" else ", ".join(part for part in (origin, dotted(path)) if part)
+        named = origin == f"--set {dotted(path)}" or not path
+        return origin if named else f"{origin}, {dotted(path)}"
 
     def position(self, path: KeyPath) -> int:
         """Rank of a key in the order of the file, with what the command line set at the end."""
@@ -100,9 +107,7 @@ def _text_of(path: Path, problems: list[Problem]) -> str | None:
         )
         return None
     if raw is None:
-        problems.append(
-            Problem(str(path), "a file larger than 256 kB", "a config of some hundred lines", "check the path of the config")
-        )
+        problems.append(Problem(str(path), "a file above 256 kB", "a config of some hundred lines", "check the path"))
         return None
     try:
         return raw.decode("utf-8-sig")
@@ -117,24 +122,33 @@ def _text_of(path: Path, problems: list[Problem]) -> str | None:
 def _compose(text: str, source: str, problems: list[Problem]) -> yaml.Node | None:
     """Nodes of a YAML text; None, and a problem, when it is not one."""
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                where = f"{source} line {event.start_mark.line + 1}"
-                problems.append(Problem(where, f"the alias *{event.anchor}", "plain values", "write the value out"))
-                return None
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        problem = _beyond_plain(text, source)
+        node = None if problem else yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problems.append(Problem(f"{source}{line}", _yaml_complaint(error), "YAML", _yaml_mending(error)))
         return None
-    except (yaml.YAMLError, RecursionError) as error:
-        came = "lists nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
-        problems.append(Problem(source, came, "YAML", "check the path of the config"))
+    except yaml.YAMLError as error:
+        problems.append(Problem(source, str(error).splitlines()[0], "YAML", "check the path of the config"))
         return None
     if node is None:
-        problems.append(Problem(source, "an empty file", "at least `name` and `horizon`", "start from configs/q3.yaml"))
+        empty = Problem(source, "an empty file", "at least `name` and `horizon`", "start from configs/q3.yaml")
+        problems.append(problem or empty)
     return node
+
+
+def _beyond_plain(text: str, source: str) -> Problem | None:
+    """Refuse aliases and deep nesting, with which a short text can make a huge value."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        where = f"{source} line {event.start_mark.line + 1}" if event.start_mark else source
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            return Problem(where, f"the alias *{event.anchor}", "plain values", "write the value out")
+        if depth > MAX_DEPTH:
+            return Problem(where, f"more than {MAX_DEPTH} levels", "sections some levels deep", "close the brackets")
+    return None
 
 
 def _yaml_complaint(error: yaml.MarkedYAMLError) -> str:
@@ -154,8 +168,9 @@ def _yaml_mending(error: yaml.MarkedYAMLError) -> str:
 
 def _kind(node: yaml.Node) -> str:
     """Name of a node's kind."""
-    kinds = {yaml.MappingNode: "mapping", yaml.SequenceNode: "list"}
-    return kinds.get(type(node), "single value")
+    if isinstance(node, yaml.MappingNode):
+        return "mapping"
+    return "list" if isinstance(node, yaml.SequenceNode) else "single value"
 
 
 class _Builder:
@@ -176,6 +191,9 @@ class _Builder:
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
         """Plain value of a node."""
+        if node.tag not in PLAIN:
+            self._problem(node, path, f"the tag {node.tag}", "plain values", "remove the tag")
+            return None
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -188,7 +206,8 @@ class _Builder:
         """Plain dict of a mapping node; keys must be texts and appear once."""
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = self._scalar(key_node, path) if isinstance(key_node, yaml.ScalarNode) else None
+            plain = isinstance(key_node, yaml.ScalarNode) and key_node.tag in PLAIN
+            key = self._scalar(key_node, path) if plain else None
             if not isinstance(key, str):
                 came = f"the key {getattr(key_node, 'value', _kind(key_node))!r}"
                 self._problem(key_node, path, came, "keys that are texts", "put the key in quotes")
@@ -204,9 +223,6 @@ class _Builder:
 
     def _scalar(self, node: yaml.Node, path: KeyPath) -> Hashable:
         """Value of a scalar node, None (and a problem) where it is none that a config may hold."""
-        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.endswith(":binary"):
-            self._problem(node, path, f"the tag {node.tag}", "plain values", "remove the tag")
-            return None
         try:
             value: Hashable = self.scalars.construct_object(node)
         except (yaml.YAMLError, ValueError, OverflowError) as error:

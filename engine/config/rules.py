@@ -1,6 +1,6 @@
 """What must hold between keys of a config that is right key by key.
 
-A rule sees the whole config and names the keys it looked at, so that it stays silent where one of them is wrong already.
+A rule sees the whole config and names the keys it reads, so that it stays silent where one of them is wrong already.
 """
 
 import codecs
@@ -114,19 +114,23 @@ def _columns_are_known(config: RunConfig) -> Iterator[Finding]:
         return
     for name, table in config.data.tables.items():
         for section, columns in (("columns", table.columns), ("constants", table.constants)):
-            for column in columns:
-                yield from _unknown_column(("data", "tables", name, section, column), name, column)
+            for column, theirs in columns.items():
+                yield from _unknown_column(("data", "tables", name, section, column), column, theirs)
         for column in sorted(set(table.columns) & set(table.constants)):
             path: KeyPath = ("data", "tables", name, "constants", column)
             yield Finding(path, "a constant for a mapped column", "one of the two", "remove it here or from `columns`")
 
 
-def _unknown_column(path: KeyPath, table: str, column: str) -> Iterator[Finding]:
-    known = [name for columns in TABLES[table] for name in columns]
-    if column not in known:
-        suggestion = nearest(column, known)
-        mend = f"did you mean `{suggestion}`?" if suggestion else "remove it (the order is `ours: theirs`)"
-        yield Finding(path, f"the unknown column `{column}`", ", ".join(known), mend)
+def _unknown_column(path: KeyPath, column: str, theirs: object = None) -> Iterator[Finding]:
+    """Refuse a column that the table of the path (`TABLES` by its third key) does not have."""
+    known = [name for columns in TABLES[str(path[2])] for name in columns]
+    if column in known:
+        return
+    suggestion = nearest(column, known)
+    mend = f"did you mean `{suggestion}`?" if suggestion else "remove it"
+    if theirs in known:
+        mend = f"the order is `ours: theirs`, so write `{theirs}: {column}`"
+    yield Finding(path, f"the unknown column `{column}`", ", ".join(known), mend)
 
 
 def _replacements_have_a_table(config: RunConfig) -> Iterator[Finding]:
@@ -135,8 +139,9 @@ def _replacements_have_a_table(config: RunConfig) -> Iterator[Finding]:
     for name, columns in config.data.replace.items():
         if name not in config.data.tables:
             yield Finding(("data", "replace", name), name, "a table of data.tables", "add the table or remove this")
+            continue
         for column in columns:
-            yield from _unknown_column(("data", "replace", name, column), name, column)
+            yield from _unknown_column(("data", "replace", name, column), column)
 
 
 def _files_can_be_read(config: RunConfig) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What a config may say: frozen sections, every key documented by the sentence under it. `loading` is the door to it."""
+"""What a config may say: frozen sections, every key documented by the sentence under it. `loading` is the door."""
 
 from datetime import date
 from pathlib import Path
@@ -64,7 +64,7 @@ class Calendar(BaseModel):
 
     model_config = SECTION
 
-    fiscal_year_start: Annotated[int, Field(ge=1, le=12)] = 1
+    fiscal_year_start: Annotated[int, Field(strict=True, ge=1, le=12)] = 1
     """Month in which the fiscal year begins, 1 to 12."""
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     """Time zone in which a time stamp becomes a day, e.g. Europe/Amsterdam."""
@@ -75,6 +75,14 @@ class Allocation(AllocationSettings):
 
     horizon: Horizon | None = None
     """Months over which chances of quota and potential are judged; the forecast's own horizon when null."""
+    eligibility: Literal["any", "region", "territory"] = "region"
+    """Who may own an account: any active rep, or reps who live or own accounts in its region or territory."""
+    disruption: Annotated[float, Field(ge=0, lt=1)] = 0.15
+    """Share of its revenue that an account loses in the first year under another rep (13 to 18 % in Shi et al.)."""
+    experience_effect: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Relative gain in revenue of a rep whose past revenue is all in the account's segment over one with none of it."""
+    hours_per_fte: Annotated[float, Field(gt=0, le=744)] = 120.0
+    """Selling hours a month of a full-time rep, hours."""
 
 
 class Report(BaseModel):
@@ -99,7 +107,7 @@ class RunConfig(BaseModel):
     """Day (inclusive, YYYY-MM-DD) up to which anything may be known; `latest`: the last day the data speak of."""
     horizon: Horizon
     """Months to forecast; the as-of date may lie inside."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 1
     """Root of all random numbers: a whole number; another seed gives another sample of the same posterior."""
     data: Data = DemoData()
     """Where the tables come from."""
@@ -107,7 +115,7 @@ class RunConfig(BaseModel):
     """Stages in order, each {name, meaning} or a plain text (won or lost when its name has that word, open otherwise);
     taken from the data when empty."""
     calendar: Calendar = Calendar()
-    """The company's calendar."""
+    """Fiscal year and time zone."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
     """Currency of every amount, in three letters (ISO 4217)."""
     models: ModelSettings = ModelSettings()
@@ -121,7 +129,7 @@ class RunConfig(BaseModel):
     tracking: TrackingSettings = TrackingSettings()
     """Record in MLflow."""
     report: Report = Report()
-    """What is written for people."""
+    """The page, and the names on it."""
     output: Path = Path("runs")
     """Parent folder of all runs; relative to the working directory."""
 

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from rapidfuzz import process
 
-from engine.data.complaints import refuse_rows
+from engine.data.cells import is_empty
+from engine.data.complaints import ROWS_SHOWN, refuse_rows, shown
 from engine.data.schema import COLUMNS
 from engine.data.sources import SourceTable
-from engine.data.tables import StageOrder
+from engine.data.tables import StageOrder, members
 from engine.errors import Problem
 
 UNIQUE = ("opportunities", "accounts", "reps", "territories", "products")
@@ -40,7 +41,7 @@ def check(sources: Sources, frames: Frames, stages: StageOrder) -> list[Problem]
     problems += [problem for name in sources for problem in _unknown_reps(sources, frames, name)]
     if "opportunities" in sources:
         problems += _stage_problems(sources["opportunities"], frames["opportunities"], stages)
-        problems += _deal_problems(sources["opportunities"], frames)
+        problems += _deal_problems(sources["opportunities"], frames, stages)
     if "stage_history" in sources:
         problems += _stage_problems(sources["stage_history"], frames["stage_history"], stages)
     for name, first, last in (("reps", "start", "end"), ("quotas", "start", "end")):
@@ -58,7 +59,7 @@ def _duplicates(table: SourceTable, frame: pd.DataFrame) -> list[Problem]:
         return []
     rows = pd.Series(frame.index, index=frame.index)
     first = rows.groupby(frame["id"]).transform("min")
-    came = frame.loc[again, "id"].map(repr) + first[again].map(lambda row: f", which row {table.line(row)} has too")
+    came = frame.loc[again, "id"].map(shown) + first[again].map(lambda row: f", which row {table.line(row)} has too")
     return refuse_rows(table, "id", again, came=came, allowed="each id once", mend="take one of the rows out")
 
 
@@ -68,7 +69,7 @@ def _unknown_reps(sources: Sources, frames: Frames, name: str) -> list[Problem]:
         return []
     known = frames["reps"]["id"].dropna().unique().tolist()
     problems = []
-    for column in frames[name]:
+    for column in sources[name].theirs:
         quota = (name, column) == ("quotas", "key")
         if COLUMNS[name][column].refers != "reps" and not quota:
             continue
@@ -76,62 +77,68 @@ def _unknown_reps(sources: Sources, frames: Frames, name: str) -> list[Problem]:
         bad = values.notna() & ~values.isin(known)
         if quota:
             bad &= frames[name]["level"] == "rep"
-        hints = {value: nearest(value, known) for value in values[bad].unique()}
-        came = values[bad].map(lambda v, hints=hints: repr(v) + (f" (near {hints[v]!r})" if hints[v] else ""))
+        came = _with_hints(values[bad], known)
         mend = f"add the rep to {sources['reps'].file}, or use data.replace"
         allowed = f"one of the {len(known)} reps in {sources['reps'].file}"
         problems += refuse_rows(sources[name], column, bad, came=came, allowed=allowed, mend=mend)
     return problems
 
 
+def _with_hints(values: pd.Series, known: list[str]) -> pd.Series:
+    """Words for unknown values: as they are, and the known value near the ones that will be listed."""
+    hints = {value: nearest(value, known) for value in values.iloc[:ROWS_SHOWN].unique()}
+    return values.map(lambda value: shown(value) + (f" (near {hints[value]!r})" if hints.get(value) else ""))
+
+
 def _stage_problems(table: SourceTable, frame: pd.DataFrame, stages: StageOrder) -> list[Problem]:
     known = list(stages.meaning)
     bad = frame["stage"].notna() & ~frame["stage"].isin(known)
-    hints = {value: nearest(value, known) for value in frame["stage"][bad].unique()}
-    came = frame["stage"][bad].map(lambda v: repr(v) + (f" (near {hints[v]!r})" if hints[v] else ""))
+    came = _with_hints(frame["stage"][bad], known)
     mend = "add it to stages, or use data.replace"
     return refuse_rows(table, "stage", bad, came=came, allowed="one of " + ", ".join(known), mend=mend)
 
 
-def _deal_problems(table: SourceTable, frames: Frames) -> list[Problem]:
+def _deal_problems(table: SourceTable, frames: Frames, stages: StageOrder) -> list[Problem]:
     """Deals that contradict themselves."""
     frame = frames["opportunities"]
-    problems = _contradictions(table, frame)
     closed = frame["outcome"].isin(["won", "lost"])
-    bad = closed & frame["closed"].isna()
-    mend = "fill in the day it was won or lost"
+    bad = closed & is_empty(table.frame["closed"])
     came = frame["outcome"][bad].map("an empty cell on a deal that is {}".format)
-    problems += refuse_rows(table, "closed", bad, came=came, allowed="a date on every closed deal", mend=mend)
-    problems += _order(table, frame.where(closed), ("created", "closed"))
-    money = [frame[name] for name in ("won_amount", "amount") if name in frame]
-    lacking = pd.Series(True, index=frame.index) if not money else pd.concat(money, axis=1).isna().all(axis=1)
-    if "bookings" in frames and "opportunity" in frames["bookings"]:
-        lacking &= ~frame["id"].isin(frames["bookings"]["opportunity"])
-    readable = [table.frame[name].isna() | (table.frame[name].astype(object) == "") for name in ("won_amount", "amount")
-                if name in frame]
-    for empty in readable:
-        lacking &= empty
-    bad = lacking & (frame["outcome"] == "won")
-    name = "won_amount" if "won_amount" in frame else "amount" if "amount" in frame else "id"
-    came = frame["id"][bad].map("no amount on won deal {!r}".format)
-    allowed = "an amount on every won deal (won_amount, amount, or bookings that name it)"
-    return problems + refuse_rows(table, name, bad, came=came, allowed=allowed, mend="fill in what was booked")
+    mend = "fill in the day it was won or lost"
+    problems = refuse_rows(table, "closed", bad, came=came, allowed="a date on every closed deal", mend=mend)
+    problems += _order(table, frame[closed], ("created", "closed"))
+    return problems + _contradictions(table, frame, stages) + _won_for_nothing(table, frames)
 
 
-def _contradictions(table: SourceTable, frame: pd.DataFrame) -> list[Problem]:
+def _contradictions(table: SourceTable, frame: pd.DataFrame, stages: StageOrder) -> list[Problem]:
     """Outcomes given that are not what the stage means."""
-    if "outcome" not in table.frame or "meaning" not in frame:
+    if "outcome" not in table.frame:
         return []
-    bad = frame["meaning"].notna() & frame["outcome"].notna() & (frame["meaning"] != frame["outcome"])
-    came = frame["outcome"][bad].map(repr) + frame["stage"][bad].map(" in stage {!r}".format)
+    meaning = frame["stage"].map(stages.meaning)
+    bad = meaning.notna() & frame["outcome"].notna() & (meaning != frame["outcome"])
+    came = frame["outcome"][bad].map(shown) + frame["stage"][bad].map(" in stage {!r}".format)
     mend = "mend the row, or the meaning of the stage in stages"
     return refuse_rows(table, "outcome", bad, came=came, allowed="the outcome that the stage means", mend=mend)
+
+
+def _won_for_nothing(table: SourceTable, frames: Frames) -> list[Problem]:
+    """Won deals whose amount stands nowhere."""
+    frame = frames["opportunities"]
+    money = [name for name in ("won_amount", "amount") if name in frame]
+    bad = frame["outcome"] == "won"
+    for name in money:
+        bad &= is_empty(table.frame[name])
+    if "bookings" in frames and "opportunity" in frames["bookings"]:
+        bad &= ~members(frame["id"], frames["bookings"]["opportunity"])
+    came = frame["id"][bad].map("no amount on won deal {!r}".format)
+    allowed = "an amount on every won deal (won_amount, amount, or bookings that name it)"
+    return refuse_rows(table, [*money, "id"][0], bad, came=came, allowed=allowed, mend="fill in what was booked")
 
 
 def _order(table: SourceTable, frame: pd.DataFrame, names: tuple[str, str]) -> list[Problem]:
     """Rows whose second date lies before the first."""
     first, last = names
-    bad = (frame[last] < frame[first]).fillna(False)
+    bad = frame[last] < frame[first]
     came = frame[last][bad].dt.strftime("%Y-%m-%d") + frame[first][bad].dt.strftime(f", before {first} on %Y-%m-%d")
     mend = "mend one of the two dates"
     return refuse_rows(table, last, bad, came=came, allowed=f"a day on or after {first!r}", mend=mend)
@@ -140,5 +147,5 @@ def _order(table: SourceTable, frame: pd.DataFrame, names: tuple[str, str]) -> l
 def unknown_values(frame: pd.DataFrame, column: str, known: pd.Series) -> pd.Series:
     """[value] rows per value that a column names and ``known`` does not have, most frequent first, then by value."""
     values = frame[column]
-    counts = values[values.notna() & ~values.isin(known)].value_counts().astype(np.int64)
+    counts = values[values.notna() & ~members(values, known)].value_counts().astype(np.int64)
     return counts.sort_index().sort_values(ascending=False, kind="stable")

@@ -2,26 +2,38 @@
 
 import datetime
 import decimal
-from typing import cast
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from engine.data.cells import is_empty, texts_of
 from engine.data.complaints import ROWS_SHOWN, refuse_rows
 from engine.data.dates import both_readings, read_dates
 from engine.data.schema import COLUMNS, Column, empty_values
 from engine.data.sources import SourceTable
 from engine.errors import Problem
 
-LONGEST_CELL = 32_767
-"""Characters a cell may have (the limit of Excel): more is a broken quote, not a value."""
+LONGEST_CELL = 1_000
+"""Characters a cell may have: more is a broken quote or a document, not a name or a value."""
 
 NUMBER = r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+(?=\.))(?:\.\d+)?(?:[eE][+-]?\d{1,3})?"
 COMMA_NUMBER = r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?"
 """A number with decimal point (thousands may be marked only when the point follows), and with decimal comma."""
 
 TRUE, FALSE = ("true", "yes", "y", "1"), ("false", "no", "n", "0", "")
-NOT_NUMBERS = ("nan", "inf", "-inf", "+inf", "infinity", "-infinity", "null", "none", "n/a", "na", "#n/a", "#value!", "-")
+NOT_NUMBERS = r"[+-]?(?:nan|inf|infinity)|null|none|n/?a|#.*|-"
+"""Words that programs write where there is no number; case does not count."""
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A value of `data.replace` in our ``column``: read as ``new`` in the ``rows`` [row] that had ``old``."""
+
+    column: str
+    old: str
+    new: str
+    rows: pd.Series
 
 
 def convert(table: SourceTable, timezone: str) -> tuple[pd.DataFrame, list[Problem]]:
@@ -33,12 +45,12 @@ def convert(table: SourceTable, timezone: str) -> tuple[pd.DataFrame, list[Probl
     """
     typed: dict[str, pd.Series] = {}
     problems: list[Problem] = []
-    for name in table.frame:
+    for name in table.theirs:
         spec = COLUMNS[table.name][name]
         cells = table.frame[name]
         values, found = _column(table, name, spec, timezone)
         if spec.filled:
-            empty = _texts(cells) == ""
+            empty = is_empty(cells)
             mend = "fill it in, or take the row out"
             found += refuse_rows(table, name, empty, allowed="a value in every row", mend=mend)
         typed[name] = values
@@ -57,7 +69,7 @@ def _column(table: SourceTable, name: str, spec: Column, timezone: str) -> tuple
         return _dates(table, name, timezone)
     if spec.kind == "number":
         return _numbers(table, name, spec)
-    texts = _texts(cells)
+    texts = texts_of(cells)
     if spec.kind == "flag":
         words = texts.str.casefold()
         bad = ~words.isin((*TRUE, *FALSE))
@@ -80,28 +92,13 @@ def _lengths(cells: pd.Series) -> pd.Series:
     return pd.Series(0, index=cells.index)
 
 
-def _texts(cells: pd.Series) -> pd.Series:
-    """Stripped texts, empty where missing; whole numbers without a decimal point, so that ids match across files."""
-    if isinstance(cells.dtype, pd.StringDtype):
-        return cells.fillna("").str.strip()
-    return cells.astype(object).map(_text).astype("str")
-
-
-def _text(value: object) -> str:
-    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    if isinstance(value, float | np.floating) and float(value).is_integer() and abs(value) < 2**53:
-        return str(int(value))
-    return str(value).strip()
-
-
 def _dates(table: SourceTable, name: str, timezone: str) -> tuple[pd.Series, list[Problem]]:
     cells = table.frame[name]
     if pd.api.types.is_datetime64_any_dtype(cells.dtype):
         days = cells if cells.dt.tz is None else cells.dt.tz_convert(timezone).dt.tz_localize(None)
         return days.astype("datetime64[us]").dt.normalize(), []
     stamps = cells.map(lambda value: isinstance(value, datetime.date) and value is not pd.NaT).astype(bool)
-    texts = _texts(cells).mask(stamps, "")
+    texts = texts_of(cells).mask(stamps, "")
     read = read_dates(texts, table.config.date_format, timezone)
     days = read.days
     if stamps.any():
@@ -118,16 +115,16 @@ def _dates(table: SourceTable, name: str, timezone: str) -> tuple[pd.Series, lis
 
 def _numbers(table: SourceTable, name: str, spec: Column) -> tuple[pd.Series, list[Problem]]:
     cells = table.frame[name]
-    texts = _texts(cells)
     if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_bool_dtype(cells.dtype):
-        numbers, readable = cells.astype("float64"), pd.Series(True, index=cells.index)
+        numbers, readable, texts = cells.astype("float64"), cells.notna(), pd.Series("", index=cells.index, dtype="str")
+        given = readable
     else:
-        typed = cells.map(lambda value: isinstance(value, int | float | decimal.Decimal) and not isinstance(value, bool))
+        texts = texts_of(cells)
+        given = texts != ""
+        typed = cells.map(_is_number).astype(bool)
         numbers, readable = _parsed(texts, table.config.decimal)
-        typed = typed.astype(bool)
         if typed.any():
             numbers[typed], readable[typed] = cells[typed].astype("float64"), True
-    given = texts != ""
     bad = given & ~(readable & np.isfinite(numbers))
     allowed = _allowed(spec)
     problems = []
@@ -137,6 +134,10 @@ def _numbers(table: SourceTable, name: str, spec: Column) -> tuple[pd.Series, li
     mend = "mend the cell (returns belong in bookings)" if spec.low == 0 and name == "amount" else "mend the cell"
     problems += refuse_rows(table, name, outside, allowed=allowed, mend=mend)
     return numbers.where(given & ~bad).astype("float64"), problems
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | decimal.Decimal) and not isinstance(value, bool)
 
 
 def _parsed(texts: pd.Series, mark: str) -> tuple[pd.Series, pd.Series]:
@@ -153,7 +154,7 @@ def _reasons(table: SourceTable, texts: pd.Series, bad: pd.Series) -> dict[str, 
     key = f"data.tables.{table.name}.decimal"
     other = COMMA_NUMBER if table.config.decimal == "." else NUMBER
     words = texts.str.casefold()
-    no_number = bad & (words.isin(NOT_NUMBERS) | words.str.fullmatch(NUMBER))
+    no_number = bad & (words.str.fullmatch(NOT_NUMBERS) | words.str.fullmatch(NUMBER))
     foreign = bad & ~no_number & texts.str.fullmatch(other)
     mark = "," if table.config.decimal == "." else "."
     return {
@@ -169,8 +170,8 @@ def _allowed(spec: Column) -> str:
     return "a number of at least 0" if spec.low == 0 else "a number"
 
 
-def replaced(table: SourceTable, changes: dict[str, dict[str, str]]) -> tuple[pd.DataFrame, dict[tuple[str, str], pd.Series]]:
-    """Apply `data.replace` to a table's cells.
+def replaced(table: SourceTable, changes: dict[str, dict[str, str]]) -> tuple[SourceTable, list[Replaced]]:
+    """Apply `data.replace` to a table's cells, before they are converted.
 
     Parameters
     ----------
@@ -178,14 +179,13 @@ def replaced(table: SourceTable, changes: dict[str, dict[str, str]]) -> tuple[pd
 
     Returns
     -------
-    the frame after replacement, and [row] where each (column, old value) stood
+    the table after replacement, and what was replaced
     """
-    frame, found = table.frame.copy(), {}
+    frame, found = table.frame.copy(), []
     for name, pairs in changes.items():
         if name not in frame:
             continue
-        texts = _texts(cast(pd.Series, frame[name]))
-        for old in pairs:
-            found[name, old] = texts == old.strip()
+        texts = texts_of(frame[name])
+        found += [Replaced(name, old, new, texts == old.strip()) for old, new in pairs.items()]
         frame[name] = texts.replace({old.strip(): new for old, new in pairs.items()})
-    return frame, found
+    return replace(table, frame=frame), found

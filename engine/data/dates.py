@@ -60,8 +60,10 @@ def read_dates(texts: pd.Series, date_format: str | None, timezone: str) -> Date
 
 def both_readings(text: str) -> str:
     """The two dates an ambiguous text may mean, in words."""
-    day_first, month_first = (pd.to_datetime(text.split(" ")[0].split("T")[0].replace(".", "/").replace("-", "/"),
-                                             format=form) for form in ("%d/%m/%Y", "%m/%d/%Y"))
+    day_first, month_first = (
+        pd.to_datetime(text.split(" ")[0].split("T")[0].replace(".", "/").replace("-", "/"), format=form)
+        for form in ("%d/%m/%Y", "%m/%d/%Y")
+    )
     words = [f"{day.day} {day.month_name()} {day.year}" for day in (day_first, month_first)]
     return f"{text!r}, which is {words[0]} or {words[1]}"
 

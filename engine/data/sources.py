@@ -48,7 +48,7 @@ class SourceTable:
 
     def line(self, row: object) -> int:
         """Line of the file in which a row of the frame stands (a quoted line break inside a cell does not count)."""
-        return int(row) + self.first_line  # type: ignore[call-overload, no-any-return]
+        return int(row) + self.first_line  # type: ignore[call-overload]
 
 
 def read_table(name: str, config: TableConfig, root: Path) -> SourceTable:
@@ -76,7 +76,7 @@ def from_frame(name: str, frame: pd.DataFrame) -> SourceTable:
     values = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     digest = hashlib.sha256(",".join(frame.columns).encode() + values.tobytes()).hexdigest()
     config = TableConfig(path=Path(f"demo/{name}"))
-    theirs = {column: column for column in frame}
+    theirs = {str(column): str(column) for column in frame}
     return SourceTable(name, f"demo {name}", frame.reset_index(drop=True), theirs, FIRST_LINE, digest, config)
 
 
@@ -86,7 +86,9 @@ def _content(name: str, config: TableConfig, root: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        near = process.extractOne(path.name, sorted(p.name for p in path.parent.glob("*")) if path.parent.is_dir() else [])
+        near = process.extractOne(
+            path.name, sorted(p.name for p in path.parent.glob("*")) if path.parent.is_dir() else []
+        )
         mend = f"did you mean {near[0]}?" if near and near[1] >= 60 else "check data.root"
         raise _refused(config, "no such file", "a file that exists", f"{mend} (data.tables.{name}.path)") from None
     except OSError as error:

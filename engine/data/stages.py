@@ -35,7 +35,7 @@ def stage_order(configured: dict[str, str], frames: dict[str, pd.DataFrame]) -> 
 
 
 def _from_data(deals: pd.DataFrame, history: pd.DataFrame | None) -> dict[str, str]:
-    """Stages of the table: open ones in the order in which deals enter them (by name without a history), then closed ones."""
+    """Stages of the table: open ones in the order deals enter them (by name without a history), then closed ones."""
     names = sorted(deals["stage"].dropna().unique())
     if history is not None:
         names = sorted({*names, *history["stage"].dropna()})
@@ -43,7 +43,8 @@ def _from_data(deals: pd.DataFrame, history: pd.DataFrame | None) -> dict[str, s
         rank = entered.groupby("opportunity", sort=False).cumcount().groupby(entered["stage"]).mean()
         names.sort(key=lambda name: (rank.get(name, 0.0), name))
     if "outcome" in deals:
-        most = deals.groupby("stage")["outcome"].agg(lambda words: words.mode().iat[0] if words.notna().any() else "open")
+        counts = deals.groupby(["stage", "outcome"]).size().sort_values(kind="stable")
+        most = counts.reset_index().drop_duplicates("stage", keep="last").set_index("stage")["outcome"]
         meaning = {name: str(most.get(name, _by_word(name))) for name in names}
     else:
         meaning = {name: _by_word(name) for name in names}

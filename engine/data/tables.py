@@ -76,6 +76,29 @@ def event_span(frames: dict[str, pd.DataFrame]) -> tuple[np.datetime64, np.datet
     return np.datetime64(first, "D"), np.datetime64(last, "D")
 
 
+def members(values: pd.Series, known: pd.Series) -> pd.Series:
+    """[row] true where a text is among others; long columns are reduced to their distinct values first."""
+    return values.isin(known.dropna().drop_duplicates().tolist())
+
+
+def seen_accounts(frames: dict[str, pd.DataFrame], tables: tuple[str, ...]) -> pd.Series:
+    """Distinct accounts that some tables name."""
+    parts = [
+        frames[name]["account"].drop_duplicates() for name in tables if name in frames and "account" in frames[name]
+    ]
+    return pd.concat(parts).dropna().drop_duplicates() if parts else pd.Series(dtype="str")
+
+
+def seen_reps(frames: dict[str, pd.DataFrame]) -> pd.Series:
+    """Distinct reps with a deal or a booking."""
+    named = [frames[name]["rep"] for name in ("opportunities", "bookings") if name in frames and "rep" in frames[name]]
+    return (
+        pd.concat([part.drop_duplicates() for part in named]).dropna().drop_duplicates()
+        if named
+        else pd.Series(dtype="str")
+    )
+
+
 def column(frame: pd.DataFrame, name: str) -> pd.Series:
     """A column, or missing values of the right type when the table has none."""
     if name in frame:

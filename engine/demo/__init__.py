@@ -1,1 +1,1 @@
-"""The embedded demo company, whose truth is known: `engine.demo.company.demo_company`."""
+"""The embedded demo company, whose truth is known: see `engine.demo.company.demo_company`."""

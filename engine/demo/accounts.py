@@ -12,7 +12,7 @@ from models.panel import NONE, Bools, Floats, Ints, Texts
 SEGMENTS = ("Enterprise", "Mid-market", "Small business")
 INDUSTRIES = ("Construction", "Healthcare", "Logistics", "Manufacturing", "Public sector", "Retail")
 ACCOUNTS = 500
-"""Accounts at `clock.TODAY`, about."""
+"""Accounts the CRM knows at `clock.TODAY`."""
 NEW_PER_MONTH = 3.3
 """New customers of the whole company in a month of an average season."""
 NEW_SEASON = np.array([-0.5, -0.6, -0.4, -0.3, -0.2, -0.1, -0.1, 0.3, 0.9, 0.8, 0.5, -0.3])
@@ -26,9 +26,9 @@ OUT_OF_TERRITORY = 0.12
 MONTHLY_MOVES = 0.004
 """Chance per account and month to change rep for no visible reason."""
 
-STARTS = "Ar Bel Cal Den Ev Fjor Gral Hav Ink Jul Kro Lum Mir Nex Ol Pol Quar Riv Sol Tal Um Vel Wyn Xan Zer".split()
-MIDDLES = "a e i o u ando elo ima oro uta".split()
-ENDS = "bion cor dyn fex lon mark nis pax ron sta tec via wick".split()
+STARTS = "Ar Bel Cal Den Ev Fjor Gral Hav Ink Jul Kro Lum Mir Nex Ol Pol Quar Riv Sol Tal Um Vel Wyn Xan Zer"
+MIDDLES = "a e i o u ando elo ima oro uta"
+ENDS = "bion cor dyn fex lon mark nis pax ron sta tec via wick"
 SUFFIXES = ("AB", "AG", "BV", "GmbH", "Group", "Ltd", "SA", "SpA")
 
 
@@ -90,7 +90,7 @@ def make_accounts(rng: np.random.Generator, people: People) -> Accounts:
         segment=np.digitize(-score, [-1.1, 0.1]),
         industry=rng.choice(len(INDUSTRIES), count, p=[0.12, 0.15, 0.18, 0.25, 0.1, 0.2]),
         potential=np.exp(0.9 * size),
-        hours=np.where(rng.random(count) < 0.02, np.nan, np.round(5.0 * np.exp(0.45 * size) * rng.gamma(12, 1 / 12, count), 1)),
+        hours=_hours(rng, size),
         locked=locked,
         owner_hidden=np.isin(np.arange(count), special[LOCKED:]),
         family=family,
@@ -110,18 +110,25 @@ def new_season() -> Floats:
 def _appearances(rng: np.random.Generator, share: Floats) -> tuple[Ints, Ints, Ints]:
     """Territory, month of appearance and month of the first order of every account, sorted by appearance.
 
-    New customers per territory and month are negative binomial; the CRM knows them one to five months before they order.
+    New customers per territory and month are negative binomial; the CRM knows them one to five months before that.
     """
     mean = NEW_PER_MONTH * np.outer(share, np.exp(new_season())[month_of_year(MONTHS)])  # [territory, month]
     counts = rng.negative_binomial(NEW_DISPERSION, NEW_DISPERSION / (NEW_DISPERSION + mean))
     where, when = np.nonzero(counts)
     territory = np.repeat(where, counts[where, when])
     first_order = np.repeat(when, counts[where, when])
-    starting = ACCOUNTS - round(float(mean[:, :KNOWN_MONTHS].sum()))
+    known = np.maximum(first_order - rng.integers(1, 6, len(first_order)), 0)
+    starting = ACCOUNTS - int((known < KNOWN_MONTHS).sum())
     territory = np.concatenate([rng.choice(len(share), starting, p=share), territory])
-    since = np.concatenate([np.zeros(starting, int), np.maximum(first_order - rng.integers(1, 6, len(first_order)), 0)])
+    since = np.concatenate([np.zeros(starting, int), known])
     order = np.argsort(since, kind="stable")
     return territory[order], since[order], np.concatenate([np.full(starting, NONE), first_order])[order]
+
+
+def _hours(rng: np.random.Generator, size: Floats) -> Floats:
+    """[account] selling hours per month, more for large accounts; unknown for one in fifty."""
+    hours = 5.0 * np.exp(0.45 * size) * rng.gamma(12.0, 1.0 / 12.0, len(size))
+    return np.where(rng.random(len(size)) < 0.02, np.nan, np.round(hours, 1))
 
 
 def _parents(rng: np.random.Generator, territory: Ints, since: Ints, size: Floats) -> Ints:
@@ -182,6 +189,6 @@ class _OwnerDraw:
 
 def company_names(rng: np.random.Generator, count: int) -> Texts:
     """Different invented names of companies."""
-    stems = [a + b + c for a in STARTS for b in MIDDLES for c in ENDS]
+    stems = [a + b + c for a in STARTS.split() for b in MIDDLES.split() for c in ENDS.split()]
     chosen = rng.choice(stems, count, replace=False)
     return np.array([f"{stem} {suffix}" for stem, suffix in zip(chosen, rng.choice(SUFFIXES, count), strict=True)])

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.calendar import WEEKS_PER_MONTH, week_start
+from models.calendar import WEEKS_PER_MONTH, month_number, week_start
 from models.panel import Floats, Ints
 
 FIRST_DAY = np.datetime64("2023-07-01")
@@ -13,9 +13,10 @@ TODAY = np.datetime64("2026-06-30")
 LAST_DAY = np.datetime64("2027-06-30")
 """The end of the world."""
 
-MONTHS: Ints = np.arange(FIRST_DAY.astype("datetime64[M]").astype(np.int64), LAST_DAY.astype("datetime64[M]").astype(np.int64) + 1)
+_FIRST_MONTH, _THIS_MONTH, _LAST_MONTH = month_number(np.array([FIRST_DAY, TODAY, LAST_DAY])).tolist()
+MONTHS: Ints = np.arange(_FIRST_MONTH, _LAST_MONTH + 1)
 """[month] months since 1970-01."""
-KNOWN_MONTHS = int((TODAY.astype("datetime64[M]") - FIRST_DAY.astype("datetime64[M]")).astype(np.int64)) + 1
+KNOWN_MONTHS: int = _THIS_MONTH - _FIRST_MONTH + 1
 """Number of months up to `TODAY`."""
 FIRST_WEEK = int(MONTHS[0]) * WEEKS_PER_MONTH
 WEEKS = len(MONTHS) * WEEKS_PER_MONTH

@@ -16,10 +16,13 @@ from engine.demo.clock import FIRST_DAY, LAST_DAY, MONTHS
 from engine.demo.deals import run_deals
 from engine.demo.orders import make_order_lines
 from engine.demo.people import make_people
-from engine.demo.plans import make_calls, make_quotas
+from engine.demo.plans import first_judgement, make_calls, make_quotas
 from engine.demo.truth import DemoTruth
 from engine.seeds import seed_for
 from models.panel import Floats, Ints
+
+WIN_LOGIT_TO_LOG = 0.7
+"""Log revenue per logit of winning at a win rate of 0.3: 1 - 0.3."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,13 @@ def demo_company(seed: int) -> DemoCompany:
     month = np.repeat(np.arange(len(MONTHS)), _month_lengths())
     revenue = np.bincount(month, daily.sum(axis=0))
     ramp = 1.0 - np.exp(-people.tenure() / arrivals.ramp_months)
-    quotas = make_quotas(_stream(seed, "quotas"), people, accounts, revenue, ramp)
+    strength = arrivals.territory[people.home] + arrivals.rep
+    strength += WIN_LOGIT_TO_LOG * (closing.win_territory[people.home] + closing.win_rep)
+    quotas = make_quotas(_stream(seed, "quotas"), people, revenue, ramp, strength)
     calls = make_calls(_stream(seed, "calls"), people, daily, human)
+    categories = first_judgement(_stream(seed, "categories"), new.rep, human)
     frames = {
-        **tables.deal_tables(_stream(seed, "categories"), people, accounts, new, course),
+        **tables.deal_tables(people, accounts, new, course, categories),
         "bookings": bookings,
         **tables.account_tables(accounts, people),
         **tables.people_tables(people),

@@ -8,7 +8,7 @@ from scipy.special import expit
 from engine.demo.arrivals import NewDeals
 from engine.demo.clock import FIRST_WEEK, WEEKS, pick_day, working_days
 from engine.demo.truth import AmountTruth, ClosingTruth
-from models.calendar import WEEKS_PER_MONTH, week_number, week_of_quarter
+from models.calendar import WEEKS_PER_MONTH, month_number, week_number, week_of_quarter
 from models.panel import LOST, OPEN, WON, Bools, Floats, Ints
 
 STALE_WEEKS = 26
@@ -153,8 +153,8 @@ def _move(rng: np.random.Generator, state: _State, week: int, deals: Ints) -> tu
 def _promise(rng: np.random.Generator, day: Ints, typical: float) -> Ints:
     """An expected close: a log-normal wait from ``day``, for a third of the deals moved to the end of its quarter."""
     wait = 1 + np.round(typical * np.exp(0.45 * rng.normal(size=len(day)))).astype(np.int64)
-    months = (day + wait).astype("datetime64[D]").astype("datetime64[M]")
-    quarter_end = (months + 3 - months.astype(np.int64) % 3).astype("datetime64[D]").astype(np.int64) - 1
+    months = month_number((day + wait).astype("datetime64[D]"))
+    quarter_end = (months + 3 - months % 3).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) - 1
     return np.where(rng.random(len(day)) < 0.35, quarter_end, day + wait)
 
 

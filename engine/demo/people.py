@@ -21,11 +21,11 @@ TERRITORIES = (
 """Name, region and manager of every territory."""
 
 FIRST_NAMES = (
-    "Ada Aylin Bram Carla Dario Edda Emil Fenna Gino Hanna Ivo Jora Kaj Lena Malik Mara Nadir Nele Oskar Paula Quint Rosa "
-    "Samir Selma Tarek Tilda Ulf Vera Wim Yara"
-).split()
-NAME_STARTS = "Al Bren Cor Dal El Fen Gar Hol Is Jan Kel Lor Mer Nor Os Per Quan Ros Sel Tor Ul Ver Wen Yl Zan".split()
-NAME_ENDS = "berg dahl dano ersen feld gard heim ini kamp land lova mont nova otti quist rath ski stam ter vik".split()
+    "Ada Aylin Bram Carla Dario Edda Emil Fenna Gino Hanna Ivo Jora Kaj Lena Malik Mara Nadir Nele "
+    "Oskar Paula Quint Rosa Samir Selma Tarek Tilda Ulf Vera Wim Yara"
+)
+NAME_STARTS = "Al Bren Cor Dal El Fen Gar Hol Is Jan Kel Lor Mer Nor Os Per Quan Ros Sel Tor Ul Ver Wen Yl Zan"
+NAME_ENDS = "berg dahl dano ersen feld gard heim ini kamp land lova mont nova otti quist rath ski stam ter vik"
 
 STARTING_REPS = 30
 HIRE_MONTHS = (8, 14, 19, 24, 26, 27, 29, 30, 32, 34)
@@ -104,10 +104,9 @@ def make_people(rng: np.random.Generator) -> People:
 
 
 def _start_dates(rng: np.random.Generator) -> Days:
-    """Veterans started 8 months to 6 years before the world; hires on the first of their month, two of them mid-month."""
-    veterans = FIRST_DAY.astype("datetime64[M]") - rng.integers(8, 72, STARTING_REPS)
-    hires = MONTHS[list(HIRE_MONTHS)].astype("datetime64[M]")
-    days = np.concatenate([veterans, hires]).astype("datetime64[D]")
+    """Veterans started 8 months to 6 years before the world, hires on the first of their month, two mid-month."""
+    months = np.concatenate([MONTHS[0] - rng.integers(8, 72, STARTING_REPS), MONTHS[list(HIRE_MONTHS)]])
+    days = months.astype("datetime64[M]").astype("datetime64[D]")
     days[STARTING_REPS + np.array([1, 6])] += np.timedelta64(15, "D")
     return days
 
@@ -124,5 +123,7 @@ def _end_dates(rng: np.random.Generator, home: Ints, start: Days) -> Days:
 
 def person_names(rng: np.random.Generator, count: int) -> Texts:
     """Different invented names of people."""
-    surnames = rng.permutation([a + b for a in NAME_STARTS for b in NAME_ENDS])[:count]
-    return np.array([f"{first} {last}" for first, last in zip(rng.choice(FIRST_NAMES, count), surnames, strict=True)])
+    surnames = rng.permutation([a + b for a in NAME_STARTS.split() for b in NAME_ENDS.split()])[:count]
+    return np.array(
+        [f"{first} {last}" for first, last in zip(rng.choice(FIRST_NAMES.split(), count), surnames, strict=True)]
+    )

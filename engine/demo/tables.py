@@ -5,13 +5,13 @@ import pandas as pd
 
 from engine.demo.accounts import INDUSTRIES, SEGMENTS, Accounts
 from engine.demo.arrivals import NewDeals
-from engine.demo.clock import FIRST_DAY, MONTHS, as_dates
+from engine.demo.clock import MONTHS, as_dates
 from engine.demo.deals import Course
 from engine.demo.orders import OrderLines
-from engine.demo.people import REGIONS, TERRITORIES, People
+from engine.demo.people import REGIONS, People
 from engine.demo.plans import QUARTER_STARTS, Calls, Quotas
 from engine.demo.world import COST_SHARES, LIST_PRICES, LOST_STAGE, PRODUCT_IDS, PRODUCT_NAMES, STAGES, WON_STAGE
-from models.panel import LOST, NONE, OPEN, WON, Ints, Texts
+from models.panel import NONE, OPEN, WON, Ints, Texts
 
 OUTCOMES = np.array(["open", "won", "lost"])
 CATEGORIES = np.array(["Pipeline", "Best case", "Commit"])
@@ -69,9 +69,9 @@ def account_tables(accounts: Accounts, people: People) -> dict[str, pd.DataFrame
 
 
 def deal_tables(
-    rng: np.random.Generator, people: People, accounts: Accounts, new: NewDeals, course: Course
+    people: People, accounts: Accounts, new: NewDeals, course: Course, categories: Ints
 ) -> dict[str, pd.DataFrame]:
-    """Opportunities and their stage history, which ends with the closing."""
+    """Opportunities and their stage history, which ends with the closing; ``categories`` index `CATEGORIES`."""
     ids = opportunity_ids(len(new))
     closed_stage = np.array(["", WON_STAGE, LOST_STAGE])[course.outcome]
     names = np.append(accounts.names, "Inbound enquiry")[new.account]
@@ -88,7 +88,7 @@ def deal_tables(
         "outcome": OUTCOMES[course.outcome],
         "won_amount": course.won_amount,
         "expected_close": _dates(as_dates(course.expected)),
-        "category": CATEGORIES[rng.choice(3, len(new), p=[0.55, 0.3, 0.15])],
+        "category": CATEGORIES[categories],
     }
     history = course.history
     gone = np.flatnonzero(course.outcome != OPEN)
@@ -107,7 +107,9 @@ def deal_tables(
     }
 
 
-def bookings_table(people: People, accounts: Accounts, deals: tuple[NewDeals, Course], orders: OrderLines) -> pd.DataFrame:
+def bookings_table(
+    people: People, accounts: Accounts, deals: tuple[NewDeals, Course], orders: OrderLines
+) -> pd.DataFrame:
     """Every booked euro: one row a won deal, naming it, and the orders that came without one; sorted by date."""
     new, course = deals
     won = np.flatnonzero(course.outcome == WON)

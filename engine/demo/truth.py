@@ -5,7 +5,7 @@ Every logit or log effect of a category is a contrast that sums to zero over the
 
 from dataclasses import dataclass
 
-from models.panel import Bools, Floats, Ints, Texts
+from models.panel import Floats, Ints, Texts
 
 
 @dataclass(frozen=True)

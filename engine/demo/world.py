@@ -49,12 +49,12 @@ def make_closing(rng: np.random.Generator, people: People) -> ClosingTruth:
         size_center=float(np.log(25_000.0)),
         close_size_slope=-0.15,
         win_size_slope=-0.10,
-        close_base=float(logit(0.062)),
-        close_age=_contrast(np.array([-1.2, -0.2, 0.4, 0.6, 0.5, 0.2, -0.1, -0.5])),
+        close_base=float(logit(0.060)),
+        close_age=_contrast(np.array([-0.9, 0.1, 0.9, 1.1, 0.8, 0.2, -0.8, -1.4])),
         close_stage=np.array([-0.7, 0.1, 0.6]),
         close_week=_contrast(rush),
         close_segment=np.array([-0.25, 0.0, 0.25]),
-        win_base=-0.92,
+        win_base=-1.05,
         win_age=_contrast(np.array([0.1, 0.2, 0.25, 0.2, 0.1, -0.1, -0.3, -0.6])),
         win_stage=np.array([-0.6, 0.1, 0.5]),
         win_week=_contrast(np.array([0.0] * 10 + [0.15, 0.35])),
@@ -65,7 +65,7 @@ def make_closing(rng: np.random.Generator, people: People) -> ClosingTruth:
         shock_scale=scale,
         shock_correlation=correlation,
         shocks=rng.multivariate_normal(np.zeros(2), covariance, size=len(MONTHS)),
-        stage_move=np.array([[0.82, 0.165, 0.015], [0.02, 0.83, 0.15], [0.005, 0.035, 0.96]]),
+        stage_move=np.array([[0.89, 0.10, 0.01], [0.02, 0.88, 0.10], [0.005, 0.045, 0.95]]),
         first_stage=np.array([0.75, 0.20, 0.05]),
         never_share=0.04,
     )
@@ -122,7 +122,7 @@ def make_orders(rng: np.random.Generator, people: People, accounts: Accounts) ->
     """Purchase cycles of the repeat customers and the level of what they order."""
     count, months = len(accounts), len(MONTHS)
     cycle, phase, lapsed = _cycles(rng, accounts)
-    yearly = np.log(30_000.0) + 0.6 * np.log(accounts.potential) + 0.5 * rng.normal(size=count)
+    yearly = np.log(42_000.0) + 0.6 * np.log(accounts.potential) + 0.5 * rng.normal(size=count)
     start = yearly + np.log(np.maximum(cycle, 1) / 12.0)
     walk = np.cumsum(0.02 * rng.normal(size=(count, months)), axis=1)
     return OrderTruth(
@@ -170,5 +170,5 @@ def _cycles(rng: np.random.Generator, accounts: Accounts) -> tuple[Ints, Ints, I
 
 def make_human(rng: np.random.Generator, people: People) -> HumanTruth:
     """Optimists, sandbaggers and a few who see clearly."""
-    kind = rng.choice([1.3, 1.0, 0.75], len(people.rep_ids), p=[0.45, 0.25, 0.30])
+    kind = np.array([1.3, 1.0, 0.75])[rng.choice(3, len(people.rep_ids), p=[0.45, 0.25, 0.30])]
     return HumanTruth(people.rep_ids, kind * np.exp(0.05 * rng.normal(size=len(people.rep_ids))))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.simulation.outcomes import Outcomes
 from models.panel import Floats, Panel, Quotas, Texts
 
 GIVEN, PROPOSED, NOT_GIVEN = "given", "proposed", "none"
@@ -65,11 +66,11 @@ def capacity(panel: Panel, first_month: int, last_month: int) -> Floats:
     return np.where(reps.active, reps.fte * share, 0.0)
 
 
-def propose(panel: Panel, company_total: Floats, first_month: int, last_month: int) -> QuotaBook:
+def propose(panel: Panel, outcomes: Outcomes, first_month: int, last_month: int) -> QuotaBook:
     """Quotas proportional to capacity for active reps who have none over an inclusive span of months.
 
     Where other reps have quotas, theirs per full-time equivalent is the measure. Where nobody has, the proposals add up
-    to the company's own target, or without one to the median of ``company_total``, [path] simulated money over the span.
+    to the company's own target, or without one to the median of its simulated revenue a month.
     """
     ids = panel.reps.labels.ids
     weight = capacity(panel, first_month, last_month)
@@ -79,9 +80,10 @@ def propose(panel: Panel, company_total: Floats, first_month: int, last_month: i
         per_head = given[measured].sum() / weight[measured].sum()
     elif weight.sum() > 0:
         goal = prorated(panel.quotas, "company", "", first_month, last_month)
-        per_head = (goal if np.isfinite(goal) else float(np.median(company_total))) / weight.sum()
+        total = outcomes.levels["company"].total.sum(axis=(1, 2), dtype=np.float64)  # [path] over the forecast horizon
+        months = (last_month - first_month + 1) / len(outcomes.months)
+        per_head = (goal if np.isfinite(goal) else float(np.median(total)) * months) / weight.sum()
     else:
         per_head = np.nan
     lacking = ~np.isfinite(given) & (weight > 0)
-    months = last_month - first_month + 1
-    return QuotaBook(panel.quotas, np.where(lacking, per_head * weight / months, np.nan), ids)
+    return QuotaBook(panel.quotas, np.where(lacking, per_head * weight / (last_month - first_month + 1), np.nan), ids)

@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 
 from engine.archive import PANEL_DIMS, PROBLEM_DIMS, save
+from engine.posterior_files import save_draws
 from engine.report.csv_files import write_csv
 from engine.report.tables import allocation_table, books_table, deals_table, forecast_table, moves_table
 from engine.results import Allocation, ForecastResult
@@ -59,10 +60,7 @@ def _write_answer(allocation: Allocation, folder: Path) -> None:
 def _write_draws(result: ForecastResult, folder: Path) -> None:
     folder.mkdir()
     save(result.panel, folder / "panel.nc", PANEL_DIMS)
-    for name in ("closing", "amounts", "arrivals", "orders"):
-        part = getattr(result.draws, name)
-        if part is not None:
-            save(part, folder / f"{name}.nc", {})
+    save_draws(result.draws, folder)
     outcomes = result.outcomes
     save(outcomes.cells, folder / "cells.nc", {field: ("cell",) for field in ("account", "rep", "product", "territory")})
     for level, outcome in outcomes.levels.items():

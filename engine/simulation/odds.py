@@ -8,7 +8,7 @@ from models.calendar import WEEKS_PER_QUARTER
 from models.draws import AmountDraws, ClosingDraws
 from models.panel import Floats
 
-NODES = np.linspace(-5.0, 7.0, 601)
+NODES = np.linspace(-6.0, 6.5, 1001)
 """Positions of the nodes of `Amounts.limited_log_mean`; a node is at ``sinh(position)`` scales."""
 
 LARGEST_DOF = 1e6
@@ -93,8 +93,9 @@ def limited_log_mean(scale: Floats, dof: Floats) -> Floats:
     survival = (above - 0.5 * density) / above[:, :1]
     # exponents beyond 700 overflow; no cap is that many scales away
     growth = np.exp(np.minimum(scale[:, None] * t, 700.0))
-    piece = 0.5 * (survival[:, 1:] + survival[:, :-1]) * np.diff(growth, axis=1)
-    return np.log(np.cumsum(np.concatenate([growth[:, :1], piece], axis=1), axis=1))
+    piece = scale[:, None] * growth * survival * step
+    total = growth[:, :1] + np.cumsum(piece, axis=1) - 0.5 * (piece + piece[:, :1])
+    return np.log(total)
 
 
 def with_none(effects: Floats) -> Floats:

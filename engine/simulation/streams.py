@@ -1,6 +1,6 @@
 """Random streams inside Numba kernels: xoshiro256++ seeded by SplitMix64, and the distributions built on it.
 
-The rule this module keeps: a stream is named by (seed, leg, block of paths, entity) and by nothing else, so no number
+The rule this module keeps: a stream is named by (seed, leg, path or block of paths, entity) and by nothing else, so no number
 depends on threads, on chunks or on which other deals and accounts exist (tests/test_simulation_streams.py).
 
 Blackman & Vigna 2021, Scrambled linear pseudorandom number generators, doi:10.1145/3460772.
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 type Stream = NDArray[np.uint64]
 """[4] state of one generator, changed in place by every draw."""
 
-SHOCKS, OPEN_DEALS, MARKET, NEW_DEALS, ORDERS, FIRST_ORDERS = (np.uint64(i) for i in range(1, 7))
+SHOCKS, OPEN_DEALS, AMOUNTS, MARKET, ARRIVALS, NEW_DEALS = (np.uint64(i) for i in range(1, 7))
+ORDER_MARKET, ORDERS, ORDER_AMOUNTS, FIRST_ORDERS, NEW_CUSTOMERS = (np.uint64(i) for i in range(7, 12))
 """Legs: what a stream is for."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -56,11 +57,11 @@ def _mix(z: np.uint64) -> np.uint64:
 
 
 @njit(cache=True, error_model="numpy")
-def start(state: Stream, seed: np.uint64, leg: np.uint64, block: np.uint64, entity: np.uint64) -> None:
+def start(state: Stream, seed: np.uint64, leg: np.uint64, path: np.uint64, entity: np.uint64) -> None:
     """Set ``state`` to the beginning of the stream of this name."""
     z = _mix(seed + _GOLDEN)
     z = _mix((z ^ leg) + _GOLDEN)
-    z = _mix((z ^ block) + _GOLDEN)
+    z = _mix((z ^ path) + _GOLDEN)
     z = _mix((z ^ entity) + _GOLDEN)
     for i in range(4):
         z += _GOLDEN
@@ -183,3 +184,16 @@ def negative_binomial(state: Stream, mean: float, dispersion: float) -> int:
     if mean <= 0.0:
         return 0
     return poisson(state, gamma(state, dispersion) * mean / dispersion)
+
+
+@njit(cache=True, error_model="numpy")
+def pick(cumulative: NDArray[np.float64], low: int, high: int, u: float) -> int:
+    """First position of [low, high) whose cumulative chance exceeds ``u``, the last one against rounding."""
+    high -= 1
+    while low < high:
+        middle = (low + high) // 2
+        if cumulative[middle] > u:
+            high = middle
+        else:
+            low = middle + 1
+    return low

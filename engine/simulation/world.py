@@ -170,6 +170,48 @@ class CellMap(NamedTuple):
     sizes: tuple[int, int, int, int, int, int]
 
 
+class Hazards(NamedTuple):
+    """Odds of one block of paths: one posterior draw with the shocks of its months, base rates and calendar multiplied out.
+
+    Attributes
+    ----------
+    close_calendar, win_calendar : [week]
+    close_age, win_age : [week of age]
+    close_stage, win_stage, close_size, win_size, close_segment, win_segment, close_product, win_product : [...]
+    win_territory, win_rep : [...]
+    move, move_cumulative : [stage, stage]
+    first_cumulative : [stage]
+    """
+
+    close_calendar: Floats
+    win_calendar: Floats
+    close_age: Floats
+    win_age: Floats
+    close_stage: Floats
+    win_stage: Floats
+    close_size: Floats
+    win_size: Floats
+    close_segment: Floats
+    win_segment: Floats
+    close_product: Floats
+    win_product: Floats
+    win_territory: Floats
+    win_rep: Floats
+    move: Floats
+    move_cumulative: Floats
+    first_cumulative: Floats
+
+
+class Span(NamedTuple):
+    """The blocks a kernel works on: ``first`` to ``last - 1`` of ``size`` paths each, of ``paths`` in the whole run."""
+
+    first: int
+    last: int
+    size: int
+    paths: int
+    seed: np.uint64
+
+
 class Booked(NamedTuple):
     """What is certain at the as-of date.
 

@@ -1,0 +1,213 @@
+"""Orders: known accounts that may order again, and customers yet to come."""
+
+import numpy as np
+
+from engine.simulation.cells import last_for_none, stream_keys
+from engine.simulation.clock import Clock
+from engine.simulation.world import FirstOrders, OrderBook
+from models.calendar import month_of_year
+from models.draws import OrderDraws
+from models.order_history import order_state
+from models.panel import NONE, Floats, Ints, Panel
+
+
+def order_sites(panel: Panel, draws: OrderDraws | None) -> Ints:
+    """[split, 4] account, owner, product and territory of every product that a known buyer orders."""
+    if draws is None:
+        return np.zeros((0, 4), dtype=np.int64)
+    _, account, product, _ = _splits(draws)
+    owner = panel.accounts.owner[account]
+    return np.stack([account, owner, product, panel.cell_territory(account, owner)], axis=1)
+
+
+def _buyers(draws: OrderDraws) -> Ints:
+    """Accounts that have ordered; first orders stand for all others."""
+    return np.flatnonzero(draws.elapsed >= 0)
+
+
+def _splits(draws: OrderDraws) -> tuple[Ints, Ints, Ints, Floats]:
+    """Position among the buyers, account, product and share of every split, buyer after buyer.
+
+    A buyer without a known mix orders product NONE.
+    """
+    buyers = _buyers(draws)
+    position = np.full(len(draws.elapsed) + 1, NONE)
+    position[buyers] = np.arange(len(buyers))
+    kept = np.flatnonzero((draws.split_account != NONE) & (position[draws.split_account] != NONE))
+    unknown = np.setdiff1d(buyers, draws.split_account[kept])
+    account = np.concatenate([draws.split_account[kept], unknown])
+    product = np.concatenate([draws.split_product[kept], np.full(len(unknown), NONE)])
+    share = np.concatenate([draws.split_share[kept], np.ones(len(unknown))])
+    order = np.argsort(position[account], kind="stable")
+    return position[account[order]], account[order], product[order], share[order]
+
+
+def build_orders(panel: Panel, draws: OrderDraws | None, clock: Clock, cell: Ints) -> OrderBook:
+    """Arrays of the accounts that have ordered. ``cell`` is the cell of every row of `order_sites`."""
+    if draws is None:
+        return _no_orders()
+    buyers = _buyers(draws)
+    position, _, product, share = _splits(draws)
+    season = month_of_year(clock.months)
+    elapsed = draws.elapsed[buyers]
+    longest = int(elapsed.max(initial=0)) + len(clock.months) + 1
+    lengths = draws.cycle_share.shape[1]
+    owner = panel.accounts.owner[buyers]
+    return OrderBook(
+        account=buyers,
+        rep=last_for_none(owner, len(panel.reps.labels)),
+        territory=last_for_none(panel.cell_territory(buyers, owner), len(panel.territories)),
+        key=stream_keys(panel.accounts.labels.ids[buyers]),
+        elapsed=elapsed,
+        orders=draws.orders[buyers],
+        level=draws.level[buyers],
+        weight=draws.weight[buyers],
+        group=draws.group[buyers],
+        cycle=np.ascontiguousarray(draws.cycle[:, buyers]),
+        cycle_cumulative=np.cumsum(draws.cycle_share, axis=1),
+        states=np.array(order_state(np.arange(lengths)[:, None], np.arange(longest + 1)[None, :]), dtype=np.int64),
+        base=np.exp(-draws.base),
+        state=np.exp(-draws.state),
+        season=np.exp(-draws.season[:, season]),
+        grade_edges=np.array(draws.grade_edges, dtype=float),
+        carry=np.array(draws.carry),
+        amount_age=np.array(draws.amount_age),
+        amount_grade=np.array(draws.amount_grade),
+        amount_scale=np.array(draws.amount_scale),
+        odd_chance=np.array(draws.odd_chance),
+        odd_mean=np.array(draws.odd_mean),
+        odd_sd=np.array(draws.odd_sd),
+        amount_season=np.ascontiguousarray(draws.amount_season[:, season]),
+        shock_scale=np.array(draws.shock_scale),
+        amount_shock_scale=np.array(draws.amount_shock_scale),
+        decay=float(draws.decay),
+        cap=float(draws.cap),
+        split_start=np.searchsorted(position, np.arange(len(buyers) + 1)),
+        split_cell=cell,
+        split_product=last_for_none(product, len(panel.products.labels)),
+        split_share=share,
+    )
+
+
+def _no_orders() -> OrderBook:
+    none, empty, column = np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((1, 1))
+    return OrderBook(
+        account=none,
+        rep=none,
+        territory=none,
+        key=np.zeros(0, dtype=np.uint64),
+        elapsed=none,
+        orders=none,
+        level=empty,
+        weight=empty,
+        group=empty,
+        cycle=np.zeros((1, 0), dtype=np.int64),
+        cycle_cumulative=column,
+        states=np.zeros((1, 1), dtype=np.int64),
+        base=np.ones(1),
+        state=column,
+        season=np.zeros((1, 1, 1)),
+        grade_edges=empty,
+        carry=column,
+        amount_age=column,
+        amount_grade=column,
+        amount_scale=column,
+        odd_chance=column,
+        odd_mean=np.zeros(1),
+        odd_sd=np.zeros(1),
+        amount_season=column,
+        shock_scale=np.zeros(1),
+        amount_shock_scale=np.zeros(1),
+        decay=0.0,
+        cap=0.0,
+        split_start=np.zeros(1, dtype=np.int64),
+        split_cell=none,
+        split_product=none,
+        split_share=empty,
+    )
+
+
+def first_sites(panel: Panel, draws: OrderDraws | None) -> Ints:
+    """[entry x split, 4] account NONE, rep, product and territory of the customers to come in every territory."""
+    if draws is None:
+        return np.zeros((0, 4), dtype=np.int64)
+    start, rep, _ = _first_reps(panel, draws.first_rate.shape[1])
+    product, _ = _first_mix(draws)
+    territory = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    territory = np.where(territory < len(panel.territories), territory, NONE)
+    rows = np.stack([np.full(len(rep), NONE), rep, np.full(len(rep), NONE), territory], axis=1)
+    rows = np.repeat(rows, len(product), axis=0)
+    rows[:, 2] = np.tile(product, len(rep))
+    return rows
+
+
+def _first_reps(panel: Panel, territories: int) -> tuple[Ints, Ints, Floats]:
+    """Reps who win the new customers of a territory: by the accounts they own there, else who lives there, else anybody."""
+    active = np.append(panel.reps.active, False)
+    starts, reps, shares = [0], [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
+    for territory in range(territories):
+        owner = panel.accounts.owner[panel.accounts.territory == territory]
+        weight = np.bincount(owner[active[owner]], minlength=len(active) - 1).astype(float)
+        if not weight.any():
+            weight = (panel.reps.active & (panel.reps.territory == territory)).astype(float)
+        if not weight.any():
+            weight = panel.reps.active.astype(float)
+        chosen = np.flatnonzero(weight)
+        reps.append(chosen if len(chosen) else np.array([NONE]))
+        shares.append(weight[chosen] / weight.sum() if len(chosen) else np.ones(1))
+        starts.append(starts[-1] + len(reps[-1]))
+    return np.array(starts), np.concatenate(reps), np.concatenate(shares)
+
+
+def _first_mix(draws: OrderDraws) -> tuple[Ints, Floats]:
+    """Product mix of new customers; product NONE where it is not known."""
+    kept = draws.split_account == NONE
+    if not kept.any():
+        return np.array([NONE]), np.ones(1)
+    return draws.split_product[kept], draws.split_share[kept]
+
+
+def build_first_orders(panel: Panel, draws: OrderDraws | None, clock: Clock, cell: Ints) -> FirstOrders:
+    """Arrays of the customers to come. ``cell`` is the cell of every row of `first_sites`."""
+    if draws is None:
+        return _no_first_orders()
+    territories = draws.first_rate.shape[1]
+    start, rep, share = _first_reps(panel, territories)
+    product, product_share = _first_mix(draws)
+    ids = np.append(panel.territories.ids, "")[np.minimum(np.arange(territories), len(panel.territories))]
+    return FirstOrders(
+        key=stream_keys(ids),
+        rate=np.array(draws.first_rate),
+        shift=np.array(draws.first_shift),
+        season=np.ascontiguousarray(draws.first_season[:, month_of_year(clock.months)]),
+        shock_scale=np.array(draws.first_shock_scale),
+        dispersion=np.array(draws.first_dispersion),
+        pool=np.array(draws.first_pool),
+        group=np.array(draws.first_group, dtype=float),
+        rep_start=start,
+        rep=last_for_none(rep, len(panel.reps.labels)),
+        rep_cumulative=np.cumsum(share) - np.repeat(np.arange(territories), np.diff(start)),
+        cell=cell.reshape(len(rep), len(product)),
+        product=last_for_none(product, len(panel.products.labels)),
+        share=np.array(product_share),
+    )
+
+
+def _no_first_orders() -> FirstOrders:
+    none, column = np.zeros(0, dtype=np.int64), np.zeros((1, 0))
+    return FirstOrders(
+        key=np.zeros(0, dtype=np.uint64),
+        rate=column,
+        shift=column,
+        season=np.zeros((1, 1)),
+        shock_scale=np.zeros(1),
+        dispersion=np.ones(1),
+        pool=column,
+        group=np.zeros(0),
+        rep_start=np.zeros(1, dtype=np.int64),
+        rep=none,
+        rep_cumulative=np.zeros(0),
+        cell=np.zeros((0, 1), dtype=np.int64),
+        product=np.zeros(1, dtype=np.int64),
+        share=np.zeros(1),
+    )

@@ -1,0 +1,164 @@
+"""Deal-weeks summed to binomial counts over equal covariates, which loses nothing, and the layout of their effects.
+
+The number of cells is bounded by design: ages and sizes are coarse, and where there would still be more than
+``ClosingSettings.max_cells``, the covariate that tells least about the outcome is left out (its effect is zero), one by one.
+Only age, week and month (and rep, on the win side) always stay.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.calendar import WEEKS_PER_MONTH, WEEKS_PER_QUARTER, week_of_quarter
+from models.deal_weeks import DealWeeks, age_bin, has_stages, size_bin
+from models.panel import WON, Bools, Floats, Ints, Panel
+from models.settings import ClosingSettings
+from models.whitening import LogitCells
+
+MONTHS_PER_QUARTER = WEEKS_PER_QUARTER // WEEKS_PER_MONTH
+
+KEPT = ("age", "quarter_month", "week", "rep", "shock")
+"""Covariates that are never left out: those of time carry the forecast, and reps are what is asked for."""
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Where the effects of one side lie in its vector.
+
+    Attributes
+    ----------
+    sizes : number of effects of each covariate in the model, in order; ``base`` first, ``shock`` last
+    cells : counts whose covariates are these
+    rows : records before summing
+    """
+
+    sizes: dict[str, int]
+    cells: LogitCells
+    rows: int
+
+    def offsets(self) -> dict[str, int]:
+        """First position of every covariate."""
+        ends = np.cumsum(list(self.sizes.values()))
+        return dict(zip(self.sizes, (ends - list(self.sizes.values())).tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Covariates:
+    """Levels [row] of every covariate with their numbers of levels, for rows of deal-weeks; NONE is unknown."""
+
+    levels: dict[str, Ints]
+    sizes: dict[str, int]
+
+
+def covariates(panel: Panel, rows: DealWeeks, settings: ClosingSettings, edges: Floats, months: Ints) -> Covariates:
+    """Covariates of deal-weeks, rep and territory included."""
+    deals = panel.deals
+    week = week_of_quarter(rows.week, panel.fiscal_year_start)
+    sized = size_bin(deals.list_amount, edges)
+    levels = {
+        "age": age_bin(rows.age, np.array(settings.age_bins)),
+        "stage": rows.stage,
+        "quarter_month": week // WEEKS_PER_MONTH,
+        "week": week,
+        "size": sized[rows.deal],
+        "segment": deals.segment[rows.deal],
+        "product": deals.product[rows.deal],
+        "territory": deals.territory[rows.deal],
+        "rep": deals.rep[rows.deal],
+        "shock": rows.week // WEEKS_PER_MONTH - months[0],
+    }
+    sizes = {
+        "age": len(settings.age_bins),
+        "stage": len(panel.stages) if has_stages(panel) else 1,
+        "quarter_month": MONTHS_PER_QUARTER,
+        "week": WEEKS_PER_QUARTER,
+        "size": len(edges) + 1,
+        "segment": len(panel.segments),
+        "product": len(panel.products.labels),
+        "territory": len(panel.territories),
+        "rep": len(panel.reps.labels),
+        "shock": len(months),
+    }
+    return Covariates(levels, sizes)
+
+
+def close_side(all_rows: Covariates, rows: DealWeeks, settings: ClosingSettings) -> Effects:
+    """Binomial counts of closing among the complete deal-weeks."""
+    chosen = rows.complete
+    names = ("age", "stage", "quarter_month", "week", "size", "segment", "product", "shock")
+    return _effects(_subset(all_rows, names, chosen), rows.closing[chosen].astype(float), settings)
+
+
+def win_side(all_rows: Covariates, rows: DealWeeks, panel: Panel, settings: ClosingSettings) -> Effects:
+    """Binomial counts of winning among the closings."""
+    chosen = rows.closing
+    won = (panel.deals.outcome[rows.deal[chosen]] == WON).astype(float)
+    names = ("age", "stage", "quarter_month", "week", "size", "segment", "product", "territory", "rep", "shock")
+    return _effects(_subset(all_rows, names, chosen), won, settings)
+
+
+def _subset(source: Covariates, names: tuple[str, ...], chosen: Bools) -> Covariates:
+    """Some covariates of some rows; one that could take one level only has no effect to learn and is left out."""
+    names = tuple(name for name in names if source.sizes[name] > 1 or name == "shock")
+    return Covariates({name: source.levels[name][chosen] for name in names}, {name: source.sizes[name] for name in names})
+
+
+def _effects(rows: Covariates, success: Floats, settings: ClosingSettings) -> Effects:
+    """Sum equal rows, leaving covariates out until few enough cells are left."""
+    optional = sorted((n for n in rows.sizes if n not in KEPT), key=lambda n: _information(rows.levels[n], success))
+    names = list(rows.sizes)
+    first, inverse = _distinct(rows, names)
+    while len(first) > settings.max_cells and optional:
+        names.remove(optional.pop(0))
+        first, inverse = _distinct(rows, names)
+    sizes = {"base": 1} | {name: rows.sizes[name] for name in names}
+    total = sum(sizes.values())
+    index, offset = [np.zeros(len(first), dtype=np.int64)], 1
+    for name in names:
+        level = rows.levels[name][first]
+        index.append(np.where(level >= 0, level + offset, total))
+        offset += rows.sizes[name]
+    scale, free = _scales(list(sizes), settings)
+    cells = LogitCells(
+        index=np.stack(index),
+        count=np.bincount(inverse, minlength=len(first)).astype(float),
+        success=np.bincount(inverse, success, minlength=len(first)),
+        group=np.repeat(np.arange(len(sizes)), list(sizes.values())),
+        scale=scale,
+        free=free,
+    )
+    return Effects(sizes, cells, len(success))
+
+
+def _scales(names: list[str], settings: ClosingSettings) -> tuple[Floats, Bools]:
+    """Prior SD (or its own prior scale, where it is learned) of every covariate, and whether it is learned."""
+    fixed = {
+        "base": settings.base_scale,
+        "age": settings.age_scale,
+        "stage": settings.stage_scale,
+        "quarter_month": settings.quarter_scale,
+    }
+    learned = {"shock": settings.shock_scale}
+    scale = [fixed.get(name, learned.get(name, settings.effect_scale)) for name in names]
+    return np.array(scale), np.array([name not in fixed for name in names])
+
+
+def _distinct(rows: Covariates, names: list[str]) -> tuple[Ints, Ints]:
+    """First row of every distinct combination, and the combination of every row."""
+    key = np.zeros(len(next(iter(rows.levels.values()))), dtype=np.int64)
+    for name in names:
+        # Compressing as we go keeps the key far from overflow however many covariates there are.
+        key = np.unique(key * (rows.sizes[name] + 1) + rows.levels[name] + 1, return_inverse=True)[1]
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    return first, inverse
+
+
+def _information(level: Ints, success: Floats) -> float:
+    """Pearson chi-square of the one-way table per degree of freedom."""
+    count = np.bincount(level + 1)
+    hits = np.bincount(level + 1, success)
+    chance = success.mean()
+    seen = count > 0
+    expected = count[seen] * chance
+    spread = np.maximum(expected * (1 - chance), 1e-12)
+    return float(((hits[seen] - expected) ** 2 / spread).sum() / max(int(seen.sum()) - 1, 1))

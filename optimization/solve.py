@@ -1,0 +1,242 @@
+"""The way from a problem to a plan: start, rounds of linearising and solving, improvement on the paths, certificate."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimization import linearise
+from optimization.audit import Evidence, audit, violations
+from optimization.checks import check
+from optimization.fairness import noise_floor, p_attain, present_owner, spread
+from optimization.families import active_reps
+from optimization.futures import Futures, chances, choose_paths, lay_out, margins
+from optimization.infeasible import explain
+from optimization.plan import Certificate, Infeasible, TerritoryPlan
+from optimization.problem import NONE, Floats, Ints, TerritoryProblem
+from optimization.pulp_model import SOLVER, Effort, Solution, build, relax, solve_integral
+from optimization.reasons import reasons
+from optimization.rules import Case, build_case
+from optimization.scores import Goal, Linear, build_goal, fair_level, pair_costs, unfairness
+from optimization.search import LEAST_GAIN, improve_linear, improve_on_paths
+from optimization.settings import AllocationSettings
+
+STAY_POINTS = 1.0
+"""Points an account's move costs while a first plan that keeps the rules is sought: the present plan is only mended."""
+
+SHARE_OF_NOTHING = 1e-9
+"""Share of a block in the relaxation below which it is none."""
+
+BOUND_KIND = {
+    "attainment": "objective of the last linearised problem, in points: spread of the chance of quota beyond the band plus "
+    "weighted mean deviation and lacking floor, plus weighted money at risk from moves and revenue given up, over all plans "
+    "that change at most {step:.0%} of a quota's worth of each book; chances linear around the plan on the planning paths",
+    "potential": "objective in points: spread of expected revenue against fair share beyond the band plus weighted mean "
+    "deviation, plus weighted money at risk from moves and revenue given up, over all plans",
+    "hours": "objective in points: spread of hours against fair share beyond the band plus weighted mean deviation, plus "
+    "weighted money at risk from moves and revenue given up, over all plans",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A plan [block] and whether no clock had a part in it."""
+
+    plan: Ints
+    repeatable: bool
+
+
+@dataclass(frozen=True)
+class Work:
+    """A case, when the work must end, and the seed of the solver."""
+
+    case: Case
+    deadline: float
+    seed: int
+
+    @property
+    def effort(self) -> Effort:
+        """Effort of one integer program."""
+        settings = self.case.settings
+        return Effort(settings.mip_gap, settings.mip_nodes, self.deadline, self.seed)
+
+
+def solve(problem: TerritoryProblem, settings: AllocationSettings, seed: int) -> TerritoryPlan | Infeasible:
+    """Assign every account to a rep.
+
+    The same problem, settings and seed give the same plan on any number of threads, unless the certificate says
+    otherwise (a time limit cut the search off).
+
+    Raises
+    ------
+    ValueError
+        The arrays do not describe a problem; every fault is listed.
+    """
+    check(problem)
+    work = Work(build_case(problem, settings), time.monotonic() + settings.time_limit, seed)
+    first = _start(work)
+    if first is None:
+        return explain(problem, settings, max(work.deadline, time.monotonic() + 60.0))
+    if settings.fairness == "attainment":
+        return _by_chance(work, first)
+    return _by_sums(work, first)
+
+
+def _present(case: Case) -> Ints | None:
+    """Present plan [block] if it keeps every rule."""
+    owner = case.problem.owner
+    broken = violations(case.problem, case.settings, owner)
+    return None if broken else case.blocks.to_blocks(owner)
+
+
+def _start(work: Work) -> Found | None:
+    """Return the present plan, or the present plan mended with few moves where it breaks a rule; None when no plan exists."""
+    case = work.case
+    present = _present(case)
+    if present is not None:
+        return Found(present, repeatable=True)
+    if not case.blocks.allowed.any(axis=1).all():
+        return None
+    goal = build_goal(case, np.zeros(len(case.problem.rep_ids), dtype=bool))
+    linear = linearise.by_money(case, goal, case.blocks.allowed.argmax(axis=1))
+    stay = Linear(**{**vars(linear), "cost": linear.cost + STAY_POINTS * case.blocks.moved_accounts})
+    return _optimise(work, stay, None)
+
+
+def _optimise(work: Work, linear: Linear, start: Ints | None) -> Found | None:
+    """Solve a linear problem: as one integer program if it is small, else the relaxation and its nearest rounding."""
+    case, allowed = work.case, work.case.blocks.allowed
+    if allowed.sum() <= case.settings.integer_pairs:
+        answer = solve_integral(case, build(case, linear, allowed), work.effort, start)
+        return _kept(case, answer, start)
+    relaxed = relax(case, build(case, linear, allowed), work.effort)
+    if relaxed.share is None:
+        return _kept(case, relaxed, start)
+    arcs = relaxed.share > SHARE_OF_NOTHING
+    if start is not None:
+        arcs[np.arange(len(start)), start] = True
+    for pairs in (arcs, allowed):
+        # most blocks have one rep in the relaxation; the few others are chosen so that all rules hold
+        answer = solve_integral(case, build(case, None, pairs, cost=-relaxed.share), work.effort, start)
+        found = _kept(case, answer, start)
+        if found is not None:
+            return found
+    return None
+
+
+def _kept(case: Case, answer: Solution, start: Ints | None) -> Found | None:
+    """Return the solver's plan if the audit finds that it keeps every rule (a solver's word is not enough), else the start."""
+    repeatable = answer.status in ("optimal", "limit")
+    if answer.plan is not None and not violations(case.problem, case.settings, case.blocks.to_accounts(answer.plan)):
+        return Found(answer.plan, repeatable)
+    return None if start is None else Found(start, repeatable)
+
+
+def _by_sums(work: Work, first: Found) -> TerritoryPlan:
+    """Plan for fairness by potential or hours, whose scores are exactly linear."""
+    case = work.case
+    goal = build_goal(case, np.zeros(len(case.problem.rep_ids), dtype=bool))
+    make = linearise.by_money if case.settings.fairness == "potential" else linearise.by_hours
+    linear = make(case, goal, first.plan)
+    begun, _ = improve_linear(case, linear, first.plan, work.deadline)
+    found = _optimise(work, linear, begun) or first
+    plan, ended = improve_linear(case, linear, found.plan, work.deadline)
+    best = min((plan, begun, first.plan), key=linear.value)
+    linear = make(case, goal, best)
+    return _certified(work, Found(best, first.repeatable and found.repeatable and ended), linear, np.inf)
+
+
+def _by_chance(work: Work, first: Found) -> TerritoryPlan:
+    """Plan for fairness by the chance of quota."""
+    case, settings = work.case, work.case.settings
+    paths = len(case.problem.value)
+    futures = lay_out(case, choose_paths(paths, settings.search_paths))
+    interval = linearise.attainable(case, futures)
+    found = _rounds(work, futures, interval, first)
+    if futures.paths < paths:
+        futures = lay_out(case, np.arange(paths))
+        plan, ended = improve_on_paths(
+            case, _goal(work, futures, interval, found.plan), futures, found.plan, work.deadline
+        )
+        found = Found(plan, found.repeatable and ended)
+    goal = _goal(work, futures, interval, found.plan)
+    plan = min((found.plan, first.plan), key=lambda one: _simulated(case, goal, futures, one))
+    linear = linearise.by_chance(case, goal, futures, plan, settings.step_share)
+    return _certified(work, Found(plan, found.repeatable), linear, settings.step_share)
+
+
+def _goal(work: Work, futures: Futures, interval: tuple[Floats, Floats], plan: Ints) -> Goal:
+    """Goal whose saturated reps are those that cannot reach the common chance of this plan [block]."""
+    everybody = build_goal(work.case, np.zeros(len(interval[0]), dtype=bool))
+    level = fair_level(chances(margins(futures, plan)), everybody)
+    return build_goal(work.case, linearise.saturated(work.case, interval, level))
+
+
+def _simulated(case: Case, goal: Goal, futures: Futures, plan: Ints) -> float:
+    """Objective of a plan [block] with the chances of quota counted on the paths, points."""
+    cost = pair_costs(case)[np.arange(len(plan)), plan].sum()
+    return unfairness(chances(margins(futures, plan)), goal) + float(cost)
+
+
+def _rounds(work: Work, futures: Futures, interval: tuple[Floats, Floats], first: Found) -> Found:
+    """Linearise, solve, improve by moves and swaps on the paths; accept only what is better on the paths.
+
+    The first round uses the normal stand-in, the others the chance itself. A round that does not improve halves the
+    step of the next; two in a row end the work.
+    """
+    case, step, failed = work.case, work.case.settings.step_share, 0
+    goal = _goal(work, futures, interval, first.plan)
+    plan, repeatable = improve_on_paths(case, goal, futures, first.plan, work.deadline)
+    for number in range(case.settings.rounds):
+        goal = _goal(work, futures, interval, plan)
+        make = linearise.by_chance if number else linearise.by_normal
+        around = plan if number else first.plan
+        found = _optimise(work, make(case, goal, futures, around, step), around)
+        if found is None:
+            return Found(plan, repeatable=False)
+        tried, ended = improve_on_paths(case, goal, futures, found.plan, work.deadline)
+        repeatable = repeatable and found.repeatable and ended
+        if _simulated(case, goal, futures, tried) < _simulated(case, goal, futures, plan) - LEAST_GAIN:
+            plan, failed = tried, 0
+            continue
+        step, failed = step / 2, failed + 1
+        if failed == 2 or time.monotonic() > work.deadline:
+            break
+    return Found(plan, repeatable and first.repeatable)
+
+
+def _certified(work: Work, found: Found, linear: Linear, step_share: float) -> TerritoryPlan:
+    """Verify a plan on the fresh paths, recheck it and its bound from raw arrays, and put it into words."""
+    case, problem, settings = work.case, work.case.problem, work.case.settings
+    relaxed = relax(case, build(case, linear, case.blocks.allowed), work.effort)
+    rep = case.blocks.to_accounts(found.plan)
+    evidence = Evidence(case.blocks.block, linear.goal, linear.gain, step_share, relaxed.prices)
+    finding = audit(problem, settings, rep, evidence)
+    chance, active = p_attain(problem, rep, fresh=True), active_reps(problem)
+    gap = (finding.objective - finding.bound) / max(abs(finding.objective), 1e-9)
+    certificate = Certificate(
+        objective=finding.objective,
+        bound=finding.bound,
+        bound_solver=relaxed.bound,
+        bound_kind=BOUND_KIND[settings.fairness].format(step=settings.step_share),
+        gap=gap,
+        levels=({"name": "weighted objective, points", "value": finding.objective, "bound": finding.bound},),
+        feasible=not finding.violations,
+        violations=finding.violations,
+        solver=SOLVER,
+        repeatable=found.repeatable and relaxed.status == "optimal",
+        p_attain_min=float(chance[active].min(initial=1.0)),
+        p_attain_max=float(chance[active].max(initial=0.0)),
+        p_attain_spread=spread(chance, active),
+        noise_floor=noise_floor(chance, active, len(problem.fresh_value)),
+        saturated=linear.goal.counted & ~linear.goal.extreme,
+    )
+    moved = (rep != problem.owner) & (problem.owner != NONE)
+    return TerritoryPlan(
+        rep=rep,
+        p_attain_before=p_attain(problem, present_owner(problem), fresh=True),
+        p_attain=chance,
+        reason=reasons(case, rep, linear),
+        move_cost=np.where(moved, problem.move_cost, 0.0),
+        certificate=certificate,
+    )
