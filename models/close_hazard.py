@@ -91,31 +91,31 @@ def _model(problem: _Problem) -> pm.Model:
     split, total, months = len(close.group), len(close.group) + len(win.group), len(problem.months)
     free = np.concatenate([close.free, win.free])
     prior = np.concatenate([close.scale, win.scale])
+    group = np.concatenate([close.group, win.group + len(close.scale)])
     # Learned scales first, then the fixed ones.
     place = np.where(free, np.cumsum(free) - 1, free.sum() + np.cumsum(~free) - 1)
-    group = np.concatenate([close.group, win.group + len(close.scale)])
+    parts, sums = _nested(problem)
     with pm.Model() as model:
-        inner, outer = _nested(problem)
-        parts, sums = pm.Data("parts", inner), pm.Data("sums", outer)
+        parts, sums = pm.Data("parts", parts), pm.Data("sums", sums)
         count = pm.Data("count", np.concatenate([close.count, win.count]))
         success = pm.Data("success", np.concatenate([close.success, win.success]))
         shift = pm.Data("shift", np.repeat([USUAL_CLOSE_LOGIT, 0.0], [len(close.count), len(win.count)]))
-        information = pm.Data("information", white.information)
-        estimate = pm.Data("pull", white.information * white.estimate)
-        factor = pm.Data("factor", white.factor)
         scale = pm.HalfNormal("scale", sigma=pm.Data("scale_prior", prior[free]), shape=int(free.sum()))
-        white_effects = pm.Flat("white", shape=total)
         likeness = pm.Beta("likeness", 2.0, 2.0)
         correlation = pm.Deterministic("correlation", 2 * likeness - 1)
+        fixed = pm.Flat("fixed", shape=white.from_fixed.shape[1])
+        random = pm.Flat("random", shape=white.from_random.shape[1])
 
+        variance = 1 / (pm.Data("information", white.information) + scale[pm.Data("learned", place[white.group])] ** -2)
+        turned = variance * pm.Data("pull", white.pull) + pt.sqrt(variance) * pt.dot(pm.Data("factor", white.factor), random)
+        mixing = pm.Data("mixing", np.hstack([white.from_fixed, white.from_random]))
+        beta = pm.Deterministic("beta", pm.Data("centre", white.centre) + pt.dot(mixing, pt.concatenate([fixed, turned])))
         sigma = pt.concatenate([scale, pm.Data("scale_fixed", prior[~free])])[pm.Data("group", place[group])]
-        variance = 1 / (information + sigma**-2)
-        beta = pm.Deterministic("beta", variance * estimate + pt.sqrt(variance) * pt.dot(factor, white_effects))
         unit = beta / sigma
         first, second = unit[split - months : split], unit[total - months :]
         # N(0, 1) density of all, corrected to that of a correlated pair for the shocks; plus the Jacobian of the map.
         pair = (first**2 + second**2) - (first**2 - 2 * correlation * first * second + second**2) / (1 - correlation**2)
-        pm.Potential("prior", -0.5 * (unit**2).sum() + (0.5 * pt.log(variance) - pt.log(sigma)).sum())
+        pm.Potential("prior", -0.5 * (unit**2).sum() + 0.5 * pt.log(variance).sum() - pt.log(sigma).sum())
         pm.Potential("pairs", 0.5 * pair.sum() - 0.5 * months * pt.log1p(-(correlation**2)))
         combined = pt.concatenate([beta, pt.zeros(1)])[parts].sum(axis=0)
         logit = shift + combined[sums].sum(axis=0)

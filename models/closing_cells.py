@@ -105,6 +105,9 @@ def _subset(source: Covariates, names: tuple[str, ...], chosen: Bools) -> Covari
 
 def _effects(rows: Covariates, success: Floats, settings: ClosingSettings) -> Effects:
     """Sum equal rows, leaving covariates out until few enough cells are left."""
+    if {"size", "product"} <= rows.sizes.keys() and _determines(rows.levels["product"], rows.levels["size"]):
+        # List prices: the size says nothing that the product does not.
+        del rows.sizes["size"]
     optional = sorted((n for n in rows.sizes if n not in KEPT), key=lambda n: _information(rows.levels[n], success))
     names = list(rows.sizes)
     first, inverse = _distinct(rows, names)
@@ -151,6 +154,12 @@ def _distinct(rows: Covariates, names: list[str]) -> tuple[Ints, Ints]:
         key = np.unique(key * (rows.sizes[name] + 1) + rows.levels[name] + 1, return_inverse=True)[1]
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
     return first, inverse
+
+
+def _determines(level: Ints, other: Ints) -> bool:
+    """Whether rows equal in one covariate are equal in the other."""
+    pairs = np.unique(np.stack([level, other]), axis=1)
+    return len(np.unique(pairs[0])) == pairs.shape[1]
 
 
 def _information(level: Ints, success: Floats) -> float:

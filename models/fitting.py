@@ -54,7 +54,7 @@ class Trace:
         return np.ascontiguousarray(values.reshape(-1, *values.shape[2:]))
 
 
-def sample(model: pm.Model, settings: SamplerSettings, seed: int) -> Trace:
+def sample(model: pm.Model, settings: SamplerSettings, seed: int, max_depth: int = 10) -> Trace:
     """Draw from the posterior of a model of continuous variables with NUTS.
 
     Parameters
@@ -62,6 +62,7 @@ def sample(model: pm.Model, settings: SamplerSettings, seed: int) -> Trace:
     model : with all its arrays in ``pm.Data``, so that the compiled density can be cached
     settings : chains, steps and acceptance rate; ``cores`` is not used here
     seed : of the sampler and the starting points; the same seed gives the same bytes
+    max_depth : a draw takes at most ``2^max_depth`` gradients
 
     Raises
     ------
@@ -96,6 +97,7 @@ def sample(model: pm.Model, settings: SamplerSettings, seed: int) -> Trace:
         cores=1,
         seed=seed,
         target_accept=settings.target_accept,
+        maxdepth=max_depth,
         save_warmup=False,
         progress_bar=False,
     )

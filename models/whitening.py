@@ -1,14 +1,17 @@
-"""Coordinates in which NUTS finds a pooled logit easy: close to independent standard normal.
+"""Coordinates in which NUTS finds a pooled logit easy: close to independent standard normal, whatever the scales are.
 
-The effects ``beta`` of a hierarchical logit have prior N(0, sigma[group]^2) and, given sigma, a nearly normal posterior.
-Centred coordinates suit effects that data determine, non-centred ones those it does not (a rep with few deals, a
-``sigma`` near zero), and both leave the correlation between groups (a month's shock and its weeks) to the sampler.
-Instead, from one quick approximate fit,
+The effects ``beta`` of a hierarchical logit have prior N(0, sigma[group]^2) and, given the scales, a nearly normal
+posterior. Centred coordinates suit effects that the data determine, non-centred ones those they do not (a rep with few
+deals, a scale near zero), and both leave to the sampler how groups hang together (the base and the mean of every group, a
+month's shock and its weeks). Here one quick approximate fit gives, for effects of fixed scale F and of learned scale R,
 
-    ``beta = s^2 (information * estimate) + s * (L v)``,  ``s^2 = 1 / (information + 1 / sigma^2)``
+    ``R = Q g``,  ``g = pull / (information + 1 / sigma^2) + (L v) / sqrt(information + 1 / sigma^2)``
+    ``F = mode + K v - B (R - mode of R)``
 
-interpolates between the two per effect, for every sigma, and ``L`` takes the correlation out. The map is exact
-whatever the approximate fit was (its Jacobian ``sum(log s)`` is in the model): a poor fit costs time, not truth.
+where ``information`` and ``Q`` are eigenvalues and eigenvectors of what the data say about each group: every direction is
+centred as far as it is known and non-centred as far as it is not, for every sigma. ``L`` takes out the correlation
+between groups. The map is exact whatever the approximate fit was, since its Jacobian is in the model: a poor fit costs
+time, not truth.
 
 References
 ----------
@@ -28,23 +31,8 @@ from models.panel import Bools, Floats, Ints
 SMALLEST_SCALE = 0.03
 """Floor of a plug-in scale: EM would otherwise let a group without effect collapse to zero."""
 
-
-@dataclass(frozen=True)
-class Whitening:
-    """Constants of the map.
-
-    Attributes
-    ----------
-    information : [effect] what the data say about each effect, as a precision
-    estimate : [effect] where the data alone would put it
-    factor : [effect, effect] lower triangular L, a Cholesky factor of the approximate posterior correlation
-    scale : [group] plug-in scales
-    """
-
-    information: Floats
-    estimate: Floats
-    factor: Floats
-    scale: Floats
+LARGEST_STEP = 2.0
+"""Largest Newton step of an effect, in logits."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +56,33 @@ class LogitCells:
     free: Bools
 
 
+@dataclass(frozen=True)
+class Whitening:
+    """Constants of the map; ``fixed`` and ``random`` count the effects with fixed and with learned scale.
+
+    Attributes
+    ----------
+    centre : [effect]
+    from_fixed : [effect, fixed] K above
+    from_random : [effect, random] Q and -B Q above
+    factor : [random, random] lower triangular L
+    information, pull : [random] as above
+    group : [random] index of the scale
+    scale : [group] plug-in scales
+    """
+
+    centre: Floats
+    from_fixed: Floats
+    from_random: Floats
+    factor: Floats
+    information: Floats
+    pull: Floats
+    group: Ints
+    scale: Floats
+
+
 def whiten(cells: LogitCells, shift: float = 0.0, rounds: int = 25) -> Whitening:
-    """Approximate fit by penalised iteratively reweighted least squares, scales by EM (Laplace approximation).
+    """Fit approximately by penalised iteratively reweighted least squares, scales by EM (Laplace approximation).
 
     Parameters
     ----------
@@ -78,34 +91,32 @@ def whiten(cells: LogitCells, shift: float = 0.0, rounds: int = 25) -> Whitening
     rounds : Newton steps, each followed by one EM step of the scales
     """
     design = _design(cells)
-    size = len(cells.group)
     scale = np.array(cells.scale, dtype=float)
-    beta = np.zeros(size)
-    covariance = np.eye(size)
-    members = np.bincount(cells.group, minlength=len(scale))
-    for step in range(rounds):
-        chance = expit(shift + design @ beta)
-        weight = cells.count * chance * (1 - chance)
-        penalty = 1 / scale[cells.group] ** 2
-        hessian = (design.T @ design.multiply(weight[:, None]).tocsr()).toarray() + np.diag(penalty)
-        slope = design.T @ (cells.success - cells.count * chance) - penalty * beta
-        solver = cho_factor(hessian, lower=True)
+    mode = np.zeros(len(cells.group))
+    members = np.maximum(np.bincount(cells.group, minlength=len(scale)), 1)
+    for _ in range(rounds):
+        precision, slope = _curvature(design, cells, shift, mode, scale)
+        solver = cho_factor(precision, lower=True)
         move = cho_solve(solver, slope)
-        beta = beta + move * min(1.0, 2.0 / max(np.abs(move).max(), 1e-12))
-        covariance = cho_solve(solver, np.eye(size))
-        if step < rounds - 1:
-            moment = np.bincount(cells.group, beta**2 + np.diag(covariance), minlength=len(scale))
-            learned = np.sqrt(moment / np.maximum(members, 1))
-            scale = np.where(cells.free & (members > 0), np.maximum(learned, SMALLEST_SCALE), scale)
-    return _constants(beta, covariance, scale, cells.group)
+        mode = mode + move * min(1.0, LARGEST_STEP / max(np.abs(move).max(), LARGEST_STEP))
+        moment = mode**2 + np.diag(cho_solve(solver, np.eye(len(mode))))
+        learned = np.sqrt(np.bincount(cells.group, moment, minlength=len(scale)) / members)
+        scale = np.where(cells.free, np.maximum(learned, SMALLEST_SCALE), scale)
+    precision, _ = _curvature(design, cells, shift, mode, scale)
+    return _constants(mode, precision, scale, cells)
 
 
 def joined(parts: list[Whitening]) -> Whitening:
-    """Whitening of several sets of effects, independent of each other, with scales side by side."""
+    """Whitening of sets of effects that are independent of each other, one after another, with scales side by side."""
+    shifts = np.cumsum([0, *(len(part.scale) for part in parts)])
     return Whitening(
-        information=np.concatenate([part.information for part in parts]),
-        estimate=np.concatenate([part.estimate for part in parts]),
+        centre=np.concatenate([part.centre for part in parts]),
+        from_fixed=block_diag(*[part.from_fixed for part in parts]),
+        from_random=block_diag(*[part.from_random for part in parts]),
         factor=block_diag(*[part.factor for part in parts]),
+        information=np.concatenate([part.information for part in parts]),
+        pull=np.concatenate([part.pull for part in parts]),
+        group=np.concatenate([part.group + shift for part, shift in zip(parts, shifts, strict=False)]),
         scale=np.concatenate([part.scale for part in parts]),
     )
 
@@ -121,13 +132,48 @@ def _design(cells: LogitCells) -> csr_array:
     return csr_array((ones, (row[known], columns[known])), shape=(rows, size))
 
 
-def _constants(beta: Floats, covariance: Floats, scale: Floats, group: Ints) -> Whitening:
-    """Information and estimate that make the map meet the approximate posterior at the plug-in scales."""
-    variance = np.diag(covariance)
-    prior = 1 / scale[group] ** 2
-    information = np.maximum(1 / variance - prior, 0.0)
-    seen = information > 1e-6 * prior
-    estimate = np.where(seen, beta * (information + prior) / np.where(seen, information, 1.0), 0.0)
-    deviation = np.sqrt(variance)
-    factor = np.linalg.cholesky(covariance / np.outer(deviation, deviation))
-    return Whitening(np.where(seen, information, 0.0), estimate, factor, scale)
+def _curvature(
+    design: csr_array, cells: LogitCells, shift: float, beta: Floats, scale: Floats
+) -> tuple[Floats, Floats]:
+    """Negative Hessian [effect, effect] and gradient [effect] of the log posterior."""
+    chance = expit(shift + design @ beta)
+    weight = cells.count * chance * (1 - chance)
+    penalty = 1 / scale[cells.group] ** 2
+    hessian = (design.T @ design.multiply(weight[:, None]).tocsr()).toarray() + np.diag(penalty)
+    return hessian, design.T @ (cells.success - cells.count * chance) - penalty * beta
+
+
+def _constants(mode: Floats, precision: Floats, scale: Floats, cells: LogitCells) -> Whitening:
+    """Constants that make the map meet the normal approximation at the plug-in scales."""
+    learned = cells.free[cells.group]
+    fixed, random = np.flatnonzero(~learned), np.flatnonzero(learned)
+    group = cells.group[random]
+    covariance = np.linalg.inv(precision)[np.ix_(random, random)]
+    rotation = np.zeros((len(random), len(random)))
+    information = np.zeros(len(random))
+    for member in np.unique(group):
+        mine = np.flatnonzero(group == member)
+        known = np.linalg.inv(covariance[np.ix_(mine, mine)]) - np.eye(len(mine)) / scale[member] ** 2
+        values, vectors = np.linalg.eigh((known + known.T) / 2)
+        information[mine] = np.maximum(values, 0.0)
+        rotation[np.ix_(mine, mine)] = vectors
+    total = information + 1 / scale[group] ** 2
+    turned = rotation.T @ covariance @ rotation * np.sqrt(np.outer(total, total))
+    inner = np.linalg.inv(precision[np.ix_(fixed, fixed)])
+    follow = inner @ precision[np.ix_(fixed, random)]
+    centre, from_fixed, from_random = mode.copy(), np.zeros((len(mode), len(fixed))), np.zeros((len(mode), len(random)))
+    centre[fixed] += follow @ mode[random]
+    centre[random] = 0.0
+    from_fixed[fixed] = np.linalg.cholesky(inner)
+    from_random[fixed] = -follow @ rotation
+    from_random[random] = rotation
+    return Whitening(
+        centre=centre,
+        from_fixed=from_fixed,
+        from_random=from_random,
+        factor=np.linalg.cholesky(turned),
+        information=information,
+        pull=total * (rotation.T @ mode[random]),
+        group=group,
+        scale=scale,
+    )

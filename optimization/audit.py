@@ -87,11 +87,19 @@ def violations(problem: TerritoryProblem, settings: AllocationSettings, rep: Int
         f"locks: {accounts[i]} is locked and leaves its owner"
         for i in np.flatnonzero(problem.locked & (rep != problem.owner))
     ]
-    for number in np.unique(problem.family):
-        members = np.flatnonzero(problem.family == number) if np.count_nonzero(problem.family == number) > 1 else []
-        if len(np.unique(rep[members])) > 1:
-            broken.append(f"families: {', '.join(str(accounts[i]) for i in members)} are not together")
+    for members in _split_families(problem, rep):
+        broken.append(f"families: {', '.join(str(accounts[i]) for i in members)} are not together")
     return tuple(broken + _broken_limits(problem, settings, rep))
+
+
+def _split_families(problem: TerritoryProblem, rep: Ints) -> list[Ints]:
+    """Members [account] of each family that has more than one rep."""
+    _, family = np.unique(problem.family, return_inverse=True)
+    low = np.full(family.max(initial=-1) + 1, len(problem.rep_ids))
+    high = np.full(len(low), NONE)
+    np.minimum.at(low, family, rep)
+    np.maximum.at(high, family, rep)
+    return [np.flatnonzero(family == number) for number in np.flatnonzero(low < high)]
 
 
 def _broken_limits(problem: TerritoryProblem, settings: AllocationSettings, rep: Ints) -> list[str]:
@@ -106,7 +114,7 @@ def _broken_limits(problem: TerritoryProblem, settings: AllocationSettings, rep:
             broken.append(f"{rule}: {key} has {amount:.6g}, the limit is {limit:.6g}")
 
     worth = np.bincount(rep, problem.fit[np.arange(len(rep)), rep] * mean, count)
-    worth += problem.fixed.mean(axis=0, dtype=np.float64)
+    worth = worth + problem.fixed.mean(axis=0, dtype=np.float64)
     fair = _fair_value(problem)
     for r in np.flatnonzero(active):
         key = str(problem.rep_ids[r])
@@ -115,7 +123,8 @@ def _broken_limits(problem: TerritoryProblem, settings: AllocationSettings, rep:
         if settings.max_accounts is not None:
             check("maximum accounts", key, float(held[r]), settings.max_accounts)
         if settings.min_accounts is not None:
-            check("minimum accounts", f"less {key}", -float(held[r]), -settings.min_accounts)
+            lacking = settings.min_accounts - float(held[r])
+            check("minimum accounts", f"a shortage of {key}", lacking, 0.0)
         if settings.value_band_is_rule:
             check("value band", key, abs(worth[r] - fair[r]), settings.value_band_share * abs(fair[r]))
     moves = _moves(problem)[np.arange(len(rep)), rep]
@@ -147,7 +156,7 @@ def raw_scores(problem: TerritoryProblem, settings: AllocationSettings, rep: Int
 
 
 def _raw_parts(problem: TerritoryProblem, settings: AllocationSettings) -> tuple[Floats, Floats]:
-    """Score of an empty book [rep], and what each account adds [account, rep], for the exactly linear kinds of fairness."""
+    """Score of an empty book [rep] and what each account adds [account, rep], where scores are exactly linear."""
     active = problem.capacity > 0
     if settings.fairness == "potential":
         fair, mean = _fair_value(problem), problem.value.mean(axis=0, dtype=np.float64)
@@ -237,7 +246,7 @@ def _bound(
 ) -> float:
     """Lagrangian bound of the linear problem around the plan, points; see the head of this module."""
     scores, cost = raw
-    goal, gain = evidence.goal, evidence.gain[evidence.block]  # [account, rep], equal within a block
+    gain = evidence.gain[evidence.block]  # [account, rep], equal within a block
     size = np.bincount(evidence.block)[evidence.block][:, None]
     held = np.bincount(rep, (gain / size)[np.arange(len(rep)), rep], len(scores))
     fair, slope = _fairness_prices(scores - held, evidence)
@@ -256,7 +265,7 @@ def _bound(
 def _fairness_prices(base: Floats, evidence: Evidence) -> tuple[float, Floats]:
     """Least value of all that is not an assignment, and the price of one point of each rep's score [rep]."""
     goal, prices = evidence.goal, evidence.prices
-    keys = [key for key in _rep_keys(evidence)]
+    keys = [str(r) for r in range(len(base))]
 
     def price(name: str, counted: Bools) -> Floats:
         raw = np.array([prices.get((name, key), 0.0) for key in keys])
@@ -274,10 +283,6 @@ def _fairness_prices(base: Floats, evidence: Evidence) -> tuple[float, Floats]:
     least += span * min(1.0 - over.sum(), 0.0) + span * min(1.0 + goal.floor_weight - under.sum(), 0.0)
     least += span * float(np.minimum(goal.mean_weight - high - low, 0.0)[goal.counted].sum())
     return least, slope
-
-
-def _rep_keys(evidence: Evidence) -> list[str]:
-    return [str(r) for r in range(evidence.gain.shape[1])]
 
 
 def _rule_prices(

@@ -56,7 +56,7 @@ def keepable(problem: TerritoryProblem) -> Bools:
 
 
 def permitted(problem: TerritoryProblem, without: frozenset[str] = frozenset()) -> Bools:
-    """[account, rep] who may own each account by the rules eligibility, active reps and locks, less the rules left out."""
+    """[account, rep] who may own each account by eligibility, active reps and locks, less the rules left out."""
     allowed = np.ones_like(problem.eligible)
     if "eligibility" not in without:
         allowed &= problem.eligible

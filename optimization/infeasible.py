@@ -20,6 +20,9 @@ def explain(problem: TerritoryProblem, settings: AllocationSettings, deadline: f
     linear programs, doi:10.1287/ijoc.3.2.157; the filter is applied to named rules of an integer program.
     Each repair was solved on the whole problem; where a rule's giving way does not suffice, it is not offered.
     """
+    unknown = Infeasible((), ("no plan was found in the time given; it is not proven that there is none",))
+    if _feasible(build_case(problem, settings), deadline) is not False:
+        return unknown
     without: frozenset[str] = frozenset(name for name in RULES if not _in_force(problem, settings, name))
     conflict = []
     for name in RULES:
@@ -27,7 +30,7 @@ def explain(problem: TerritoryProblem, settings: AllocationSettings, deadline: f
             continue
         answer = _feasible(build_case(problem, settings, without | {name}), deadline)
         if answer is None:
-            return Infeasible((), ("no plan was found in the time given; it is not proven that there is none",))
+            return unknown
         if answer:
             conflict.append(name)
         else:
@@ -113,7 +116,7 @@ def _round_up(amount: float) -> float:
 def _fewest_exceptions(
     problem: TerritoryProblem, settings: AllocationSettings, name: str, deadline: float
 ) -> str | None:
-    """Name the fewest accounts (and reps) that must be excepted from a rule of permission; None if that is not enough."""
+    """Name the fewest accounts (or reps) that must be excepted from a permission; None if that is not enough."""
     strict, loose = build_case(problem, settings), build_case(problem, settings, frozenset({name}))
     if not loose.blocks.allowed.any(axis=1).all():
         return None

@@ -41,7 +41,7 @@ def chance_gains(futures: Futures, above: Paths, plan: Ints, wanted: Bools, reps
     return 100.0 * gain / futures.paths
 
 
-def _step(case: Case, plan: Ints, share: float) -> tuple[Floats, Floats]:
+def _step(case: Case, share: float) -> tuple[Floats, Floats]:
     """Money of a book a pair changes [block, rep], and how much may change in one round [rep]."""
     return np.abs(case.blocks.worth), share * np.abs(case.problem.quota)
 
@@ -50,7 +50,7 @@ def _around(case: Case, goal: Goal, plan: Ints, level: Floats, gain: Floats, sha
     """Linear problem whose scores at the plan are ``level`` [rep]."""
     held = np.zeros_like(level)
     np.add.at(held, plan, gain[np.arange(len(plan)), plan])
-    step, limit = _step(case, plan, share)
+    step, limit = _step(case, share)
     return Linear(goal, level - held, gain, pair_costs(case), step, plan, limit)
 
 
@@ -131,7 +131,7 @@ def attainable(case: Case, futures: Futures) -> tuple[Floats, Floats]:
 
 
 def saturated(case: Case, interval: tuple[Floats, Floats], level: float) -> Bools:
-    """[rep] active reps for whom no eligible book has the common chance ``level`` (points), give or take half a band."""
+    """[rep] active reps for whom no eligible book has the common chance ``level`` (points) give or take half a band."""
     half = case.settings.attainment_band_points / 2
     low, high = interval
     return active_reps(case.problem) & ((high < level - half) | (low > level + half))

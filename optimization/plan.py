@@ -50,9 +50,10 @@ class TerritoryPlan:
     Attributes
     ----------
     rep : [account] index of the rep who owns it in the plan
-    p_attain_before : [rep] chance of quota with the present owners, fresh paths (accounts without owner count for nobody)
+    p_attain_before : [rep] chance of quota with the present owners, fresh paths; accounts without owner count for
+        nobody
     p_attain : [rep] chance of quota with the plan, fresh paths
-    reason : [account] code of why it moved or stayed (see `optimization.solve`)
+    reason : [account] why it moved or stayed, one of `optimization.reasons.REASONS`
     move_cost : [account] money, zero where the account stays
     certificate : see `Certificate`
     """

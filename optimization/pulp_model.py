@@ -3,9 +3,12 @@
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import pairwise
 
 import numpy as np
-import pulp
+import pulp  # before highspy, whose symbols it must load first
+
+import highspy  # isort: skip
 
 from optimization.problem import Bools, Floats, Ints
 from optimization.rules import Case, Row, rows_of
@@ -113,14 +116,14 @@ def _sum(model: Model, coefficient: Floats, rep: int | None = None) -> pulp.LpAf
 
 def _cover(model: Model) -> None:
     """Coverage: every block with a choice has exactly one rep."""
-    starts = np.flatnonzero(np.diff(model.block, prepend=-1))
-    for first, stop in zip(starts, np.append(starts[1:], len(model.block)), strict=True):
+    edges = np.append(np.flatnonzero(np.diff(model.block, prepend=-1)), len(model.block))
+    for first, stop in pairwise(edges):
         name = f"coverage_b{model.block[first]}"
         model.program.addConstraint(pulp.lpSum_vars(model.assign[first:stop]) == 1, name)
 
 
 def add_row(model: Model, row: Row, give: pulp.LpVariable | None) -> None:
-    """Add one row of a rule; ``give`` lets it give way. A row that speaks of nothing but given blocks is checked, too."""
+    """Add one row of a rule; ``give`` lets it give way. A row about nothing but given blocks is checked, too."""
     left = _sum(model, row.coefficient, row.rep)
     if give is not None:
         left = left + (give * row.relaxed if row.sense == ">=" else give * -row.relaxed)
@@ -178,8 +181,7 @@ class Effort:
 
 
 def _run(model: Model, effort: Effort, integral: bool, start: Ints | None) -> tuple[pulp.LpSolveStats, str]:
-    warm = integral and start is not None
-    if warm:
+    if integral and start is not None:
         for variable, chosen in zip(model.assign, start[model.block] == model.rep, strict=True):
             variable.setInitialValue(float(chosen))
     solver = pulp.HiGHS(
@@ -188,12 +190,14 @@ def _run(model: Model, effort: Effort, integral: bool, start: Ints | None) -> tu
         threads=1,  # more threads may answer differently, and a process must never change the number
         gapRel=effort.gap,
         timeLimit=max(effort.deadline - time.monotonic(), 0.01),
-        warmStart=warm,
+        warmStart=integral and start is not None,
         random_seed=effort.seed % 2**31,
         mip_max_nodes=effort.nodes,
     )
     stats = model.program.solve(solver)
     status = pulp.const.LpSolveStatus
+    if model.program.solverModel.getModelStatus() == highspy.HighsModelStatus.kUnboundedOrInfeasible:
+        return stats, "infeasible"  # every variable has finite bounds, so nothing is unbounded
     words = {
         status.Optimal: "optimal",
         status.Infeasible: "infeasible",
@@ -217,6 +221,8 @@ def relax(case: Case, model: Model, effort: Effort) -> Solution:
 
 def solve_integral(case: Case, model: Model, effort: Effort, start: Ints | None) -> Solution:
     """Solve the integer program, from a starting plan [block] where one is known."""
+    if not model.program.numVariables():
+        return Solution("optimal", model.given, None, None, {}, -np.inf)
     if not model.assign:
         # HiGHS has nothing to choose; the linear program says whether the given blocks hold together
         stats, status = _run(model, effort, integral=False, start=None)

@@ -144,22 +144,22 @@ def moved_accounts(case: Case) -> list[Row]:
     """At most ``max_moved_accounts_share`` of the accounts leave an owner who could keep them. Relaxed in accounts."""
     share = case.settings.max_moved_accounts_share
     limit = None if share is None else np.floor(share * len(case.problem.account_ids) + 1e-9)
-    return _budget(case, "moved accounts", case.blocks.moved_accounts, limit, 1.0)
+    return _budget("moved accounts", case.blocks.moved_accounts, limit, 1.0)
 
 
 def moved_value(case: Case) -> list[Row]:
-    """At most ``max_moved_value_share`` of expected revenue leaves an owner who could keep it. Relaxed in percent points."""
+    """At most ``max_moved_value_share`` of revenue leaves an owner who could keep it. Relaxed in percent points."""
     share = case.settings.max_moved_value_share
     total = float(case.problem.value.mean(axis=0, dtype=np.float64).clip(min=0).sum())
-    return _budget(case, "moved value", case.blocks.moved_value, None if share is None else share * total, total / 100)
+    return _budget("moved value", case.blocks.moved_value, None if share is None else share * total, total / 100)
 
 
 def move_cost(case: Case) -> list[Row]:
     """Money at risk from moves stays below ``max_move_cost``. Relaxed in money."""
-    return _budget(case, "move cost", case.blocks.moved_cost, case.settings.max_move_cost, 1.0)
+    return _budget("move cost", case.blocks.moved_cost, case.settings.max_move_cost, 1.0)
 
 
-def _budget(case: Case, rule: str, coefficient: Floats, limit: float | None, relaxed: float) -> list[Row]:
+def _budget(rule: str, coefficient: Floats, limit: float | None, relaxed: float) -> list[Row]:
     return [] if limit is None else [Row(rule, "all", None, coefficient, "<=", float(limit), relaxed)]
 
 

@@ -87,7 +87,7 @@ def unfairness_at(scores: Floats, level: Floats, goal: Goal) -> Floats:
 
 
 def fair_level(scores: Floats, goal: Goal) -> float:
-    """Return the level at which `unfairness_at` is least: convex and piecewise linear, so a breakpoint or an end of the box."""
+    """Level at which `unfairness_at` is least: convex and piecewise linear, so a breakpoint or an end of the box."""
     counted = scores[goal.counted]
     breaks = np.concatenate([counted - goal.half_band, counted + goal.half_band, [goal.low, goal.high]])
     breaks = np.unique(breaks.clip(goal.low, goal.high))
@@ -111,12 +111,13 @@ def pair_costs(case: Case) -> Floats:
 def build_goal(case: Case, saturated: Bools) -> Goal:
     """Unfairness as the settings have it; ``saturated`` [rep] reps stay out of the spread."""
     settings, counted = case.settings, active_reps(case.problem)
+    number = max(int(counted.sum()), 1)
     chance = settings.fairness == "attainment"
     return Goal(
         counted=counted,
         extreme=counted & ~saturated,
         half_band=settings.attainment_band_points / 2 if chance else 100.0 * settings.value_band_share,
-        mean_weight=settings.weights.mean_deviation / max(counted.sum(), 1),
+        mean_weight=settings.weights.mean_deviation / number,
         floor_weight=settings.weights.floor if chance and (counted & ~saturated).any() else 0.0,
         low=0.0,
         high=100.0 if chance else 1000.0,

@@ -80,7 +80,7 @@ def improve_on_paths(case: Case, goal: Goal, futures: Futures, plan: Ints, deadl
 
 
 def improve_linear(case: Case, linear: Linear, plan: Ints, deadline: float) -> tuple[Ints, bool]:
-    """Improve a feasible plan [block] by moves and swaps where scores are exactly linear. Returns as `improve_on_paths`."""
+    """Improve a feasible plan [block] by moves and swaps where scores are linear. Returns as `improve_on_paths`."""
     search = Search(case, linear.goal, None, linear.cost, rows_of(case))
     return _descend(search, Position(plan, linear.scores(plan), linear.gain, None, linear.value(plan)), deadline)
 
@@ -130,7 +130,7 @@ def _changed(search: Search, position: Position, reps: tuple[Ints, Ints], scores
 
 
 def _best_move(search: Search, position: Position) -> Change | None:
-    """Return the best single move, or None when none improves. A move at the present level is exact in its two scores."""
+    """Return the best single move, or None when none improves. Both scores of a move are exact."""
     allowed = search.case.blocks.allowed & _rows_allow_move(search, position)
     allowed[np.arange(len(position.plan)), position.plan] = False
     block, rep = np.nonzero(allowed)
@@ -167,11 +167,11 @@ def _best_swap(search: Search, position: Position) -> Change | None:
 
 
 def _swap_pairs(search: Search, position: Position) -> tuple[Ints, Ints]:
-    """Pairs of blocks of two reps, each allowed to the other's rep, one of the reps being outside the band or at an edge."""
+    """Pairs of blocks that may trade places, one of each pair held by one of the reps farthest from the level."""
     plan, allowed, goal = position.plan, search.case.blocks.allowed, search.goal
     level = fair_level(position.score, goal)
     off = np.where(goal.counted, np.abs(position.score - level), -1.0)
-    worst = np.argsort(-off, kind="stable")[: max(4, len(off) // 5)]
+    worst = np.argsort(-off, kind="stable")[: max(4, len(off) // 1)]
     mine = np.flatnonzero(np.isin(plan, worst))
     can = allowed[mine][:, plan] & allowed[:, plan[mine]].T & (plan[mine][:, None] != plan[None, :])
     one, two = np.nonzero(can)

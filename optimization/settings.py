@@ -21,7 +21,7 @@ class AllocationWeights(BaseModel):
     potential: float = Field(default=1.0, ge=0)
     """Points that one point of money of expected revenue given up costs, against the best rep for each account."""
     mean_deviation: float = Field(default=0.5, ge=0)
-    """Points that one point of mean deviation outside the band costs; the spread between the extremes always costs 1."""
+    """Points that one point of mean deviation outside the band costs; a point of spread costs 1."""
     floor: float = Field(default=0.1, ge=0)
     """Points that raising the lowest chance by one point is worth beyond its effect on the spread."""
 
@@ -38,13 +38,13 @@ class AllocationSettings(BaseModel):
     attainment_band_points: float = Field(default=2.0, ge=0, le=100)
     """Spread between the highest and the lowest chance of quota that counts as fair, points of chance."""
     value_band_share: float = Field(default=0.05, ge=0, le=10)
-    """Deviation of a book from its fair share that counts as fair for `potential` and `hours`, share of the fair share."""
+    """Deviation of a book from its fair share that is fair for `potential` and `hours`, share of the fair share."""
     value_band_is_rule: bool = False
-    """Whether every book must lie within `value_band_share` of its share of expected revenue (false: only wished for)."""
+    """Whether every book must lie within `value_band_share` of its share of revenue (false: only wished for)."""
     max_moved_accounts_share: float | None = Field(default=0.25, ge=0, le=1)
     """Largest share of all accounts that may leave an owner who could keep them; none: no limit."""
     max_moved_value_share: float | None = Field(default=None, ge=0, le=1)
-    """Largest share of the expected revenue of all accounts that may leave an owner who could keep it; none: no limit."""
+    """Largest share of all accounts' revenue that may leave an owner who could keep it; none: no limit."""
     max_move_cost: float | None = Field(default=None, ge=0)
     """Largest sum of money at risk from moves, money; none: no limit."""
     min_accounts: int | None = Field(default=None, ge=0)
@@ -60,7 +60,7 @@ class AllocationSettings(BaseModel):
     step_share: float = Field(default=0.3, gt=0, le=1)
     """Share of a book, in expected revenue against its quota, that one round may change."""
     integer_pairs: int = Field(default=400, ge=1)
-    """Problems of at most this many pairs are solved as one integer program, larger ones by relaxation and rounding, pairs."""
+    """Up to this many pairs `potential` and `hours` are one integer program, else rounded relaxations, pairs."""
     search_paths: int = Field(default=4000, ge=100)
     """Simulated paths used in the rounds; the last improvement uses all, paths."""
     polish_steps: int = Field(default=300, ge=0)

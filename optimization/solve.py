@@ -27,15 +27,17 @@ STAY_POINTS = 1.0
 SHARE_OF_NOTHING = 1e-9
 """Share of a block in the relaxation below which it is none."""
 
+_PARTS = "beyond the band, plus weighted mean deviation, plus weighted money at risk from moves and revenue given up"
+
 BOUND_KIND = {
-    "attainment": "objective of the last linearised problem, in points: spread of the chance of quota beyond the band plus "
-    "weighted mean deviation and lacking floor, plus weighted money at risk from moves and revenue given up, over all plans "
-    "that change at most {step:.0%} of a quota's worth of each book; chances linear around the plan on the planning paths",
-    "potential": "objective in points: spread of expected revenue against fair share beyond the band plus weighted mean "
-    "deviation, plus weighted money at risk from moves and revenue given up, over all plans",
-    "hours": "objective in points: spread of hours against fair share beyond the band plus weighted mean deviation, plus "
-    "weighted money at risk from moves and revenue given up, over all plans",
+    "attainment": "last linearised problem, in points: spread of the chance of quota "
+    + _PARTS
+    + ", plus weighted lack of the lowest chance; over all plans that change at most {step:.0%} of a quota's"
+    " worth of each book; chances are linear around the plan on the planning paths",
+    "potential": "in points: spread of expected revenue against fair share " + _PARTS + "; over all plans",
+    "hours": "in points: spread of hours against fair share " + _PARTS + "; over all plans",
 }
+"""Which quantity objective, bound and gap speak of."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _present(case: Case) -> Ints | None:
 
 
 def _start(work: Work) -> Found | None:
-    """Return the present plan, or the present plan mended with few moves where it breaks a rule; None when no plan exists."""
+    """Present plan, or mended with few moves where it breaks a rule; None when no plan was found."""
     case = work.case
     present = _present(case)
     if present is not None:
@@ -100,13 +102,13 @@ def _start(work: Work) -> Found | None:
     goal = build_goal(case, np.zeros(len(case.problem.rep_ids), dtype=bool))
     linear = linearise.by_money(case, goal, case.blocks.allowed.argmax(axis=1))
     stay = Linear(**{**vars(linear), "cost": linear.cost + STAY_POINTS * case.blocks.moved_accounts})
-    return _optimise(work, stay, None)
+    return _optimise(work, stay, None, case.settings.integer_pairs)
 
 
-def _optimise(work: Work, linear: Linear, start: Ints | None) -> Found | None:
-    """Solve a linear problem: as one integer program if it is small, else the relaxation and its nearest rounding."""
+def _optimise(work: Work, linear: Linear, start: Ints | None, pairs: int) -> Found | None:
+    """Solve a linear problem: one integer program up to ``pairs`` pairs, else the relaxation and its nearest rounding."""
     case, allowed = work.case, work.case.blocks.allowed
-    if allowed.sum() <= case.settings.integer_pairs:
+    if allowed.sum() <= pairs:
         answer = solve_integral(case, build(case, linear, allowed), work.effort, start)
         return _kept(case, answer, start)
     relaxed = relax(case, build(case, linear, allowed), work.effort)
@@ -115,9 +117,9 @@ def _optimise(work: Work, linear: Linear, start: Ints | None) -> Found | None:
     arcs = relaxed.share > SHARE_OF_NOTHING
     if start is not None:
         arcs[np.arange(len(start)), start] = True
-    for pairs in (arcs, allowed):
+    for among in (arcs, allowed):
         # most blocks have one rep in the relaxation; the few others are chosen so that all rules hold
-        answer = solve_integral(case, build(case, None, pairs, cost=-relaxed.share), work.effort, start)
+        answer = solve_integral(case, build(case, None, among, cost=-relaxed.share), work.effort, start)
         found = _kept(case, answer, start)
         if found is not None:
             return found
@@ -125,7 +127,7 @@ def _optimise(work: Work, linear: Linear, start: Ints | None) -> Found | None:
 
 
 def _kept(case: Case, answer: Solution, start: Ints | None) -> Found | None:
-    """Return the solver's plan if the audit finds that it keeps every rule (a solver's word is not enough), else the start."""
+    """Solver's plan if the audit finds that it keeps every rule (a solver's word is not enough), else the start."""
     repeatable = answer.status in ("optimal", "limit")
     if answer.plan is not None and not violations(case.problem, case.settings, case.blocks.to_accounts(answer.plan)):
         return Found(answer.plan, repeatable)
@@ -139,7 +141,7 @@ def _by_sums(work: Work, first: Found) -> TerritoryPlan:
     make = linearise.by_money if case.settings.fairness == "potential" else linearise.by_hours
     linear = make(case, goal, first.plan)
     begun, _ = improve_linear(case, linear, first.plan, work.deadline)
-    found = _optimise(work, linear, begun) or first
+    found = _optimise(work, linear, begun, case.settings.integer_pairs) or first
     plan, ended = improve_linear(case, linear, found.plan, work.deadline)
     best = min((plan, begun, first.plan), key=linear.value)
     linear = make(case, goal, best)
@@ -182,7 +184,8 @@ def _rounds(work: Work, futures: Futures, interval: tuple[Floats, Floats], first
     """Linearise, solve, improve by moves and swaps on the paths; accept only what is better on the paths.
 
     The first round uses the normal stand-in, the others the chance itself. A round that does not improve halves the
-    step of the next; two in a row end the work.
+    step of the next; two in a row end the work. Integer programs of the linear stand-ins are not worth their time here:
+    rounding and moves on the paths reached as good chances in a twentieth of it.
     """
     case, step, failed = work.case, work.case.settings.step_share, 0
     goal = _goal(work, futures, interval, first.plan)
@@ -191,7 +194,7 @@ def _rounds(work: Work, futures: Futures, interval: tuple[Floats, Floats], first
         goal = _goal(work, futures, interval, plan)
         make = linearise.by_chance if number else linearise.by_normal
         around = plan if number else first.plan
-        found = _optimise(work, make(case, goal, futures, around, step), around)
+        found = _optimise(work, make(case, goal, futures, around, step), around, 0)
         if found is None:
             return Found(plan, repeatable=False)
         tried, ended = improve_on_paths(case, goal, futures, found.plan, work.deadline)

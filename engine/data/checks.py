@@ -44,6 +44,8 @@ def check(sources: Sources, frames: Frames, stages: StageOrder) -> list[Problem]
         problems += _deal_problems(sources["opportunities"], frames, stages)
     if "stage_history" in sources:
         problems += _stage_problems(sources["stage_history"], frames["stage_history"], stages)
+    if "quotas" in sources:
+        problems += _quotas_without_key(sources["quotas"], frames["quotas"])
     for name, first, last in (("reps", "start", "end"), ("quotas", "start", "end")):
         if name in sources and {first, last} <= set(frames[name]):
             frame = frames[name]
@@ -133,6 +135,14 @@ def _won_for_nothing(table: SourceTable, frames: Frames) -> list[Problem]:
     came = frame["id"][bad].map("no amount on won deal {!r}".format)
     allowed = "an amount on every won deal (won_amount, amount, or bookings that name it)"
     return refuse_rows(table, [*money, "id"][0], bad, came=came, allowed=allowed, mend="fill in what was booked")
+
+
+def _quotas_without_key(table: SourceTable, frame: pd.DataFrame) -> list[Problem]:
+    """Quotas of a level below the company that do not say whose."""
+    keys = frame["key"] if "key" in frame else pd.Series(np.nan, index=frame.index, dtype="str")
+    bad = keys.isna() & frame["level"].notna() & (frame["level"] != "company")
+    came = frame["level"][bad].map("no key on a quota of level {!r}".format)
+    return refuse_rows(table, "key", bad, came=came, allowed="the id it is for", mend="fill it in, or make it company")
 
 
 def _order(table: SourceTable, frame: pd.DataFrame, names: tuple[str, str]) -> list[Problem]:

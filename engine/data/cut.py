@@ -13,14 +13,26 @@ import pandas as pd
 
 from engine.config.schema import RunConfig
 from engine.data.issues import OPERATIONS, DataIssue, sample
-from engine.data.tables import StageOrder, Tables, column, members, seen_accounts, seen_reps
+from engine.data.tables import StageOrder, Tables, column, event_span, members, seen_accounts, seen_reps
+from engine.errors import InputRefusedError, Problem
 
 
 def as_of_date(tables: Tables, config: RunConfig) -> np.datetime64:
-    """As-of date of a run: the config's, or the last day the export speaks of."""
+    """As-of date of a run: the config's, or the last day the export speaks of.
+
+    Raises
+    ------
+    InputRefusedError
+        When the date lies before anything in the tables.
+    """
     if config.as_of == "latest":
         return tables.known_until
-    return np.datetime64(config.as_of, "D")
+    as_of = np.datetime64(config.as_of, "D")
+    first = event_span(tables.frames)[0]
+    if as_of < first:
+        allowed = f"a date from {first} on, the first day in the tables"
+        raise InputRefusedError([Problem("config, as_of", str(as_of), allowed, "take a later date")])
+    return as_of
 
 
 def cut(tables: Tables, as_of: np.datetime64) -> Tables:
@@ -80,10 +92,10 @@ def _deals(frames: dict[str, pd.DataFrame], tables: Tables, day: pd.Timestamp, p
         history = frames.get("stage_history")
         deals["stage"] = deals["stage"].mask(opened, _stage_then(deals, history, tables.stages))
         for name in ("expected_close", "category", "amount"):
-            known = history is not None and name in history
-            if name in deals and (known or name != "amount"):
-                then = _last_value(deals, history, name) if known else np.nan
-                deals[name] = deals[name].mask(opened, then)
+            if name in deals and history is not None and name in history:
+                deals[name] = deals[name].mask(opened, _last_value(deals, history, name))
+            elif name in deals and name != "amount":
+                deals[name] = deals[name].mask(opened)
     return deals
 
 
@@ -95,12 +107,10 @@ def _stage_then(deals: pd.DataFrame, history: pd.DataFrame | None, stages: Stage
     return _last_value(deals, history[history["stage"].isin(stages.open)], "stage").fillna(nowhere)
 
 
-def _last_value(deals: pd.DataFrame, history: pd.DataFrame | None, name: str) -> pd.Series:
+def _last_value(deals: pd.DataFrame, history: pd.DataFrame, name: str) -> pd.Series:
     """Last value on record in a cut history of every deal."""
-    if history is None:
-        return pd.Series(np.nan, index=deals.index)
     known = history[history[name].notna()].sort_values("date", kind="stable")
-    return deals["id"].map(known.groupby("opportunity")[name].last())
+    return known.groupby("opportunity")[name].last().reindex(deals["id"]).set_axis(deals.index)
 
 
 def _accounts(frames: dict[str, pd.DataFrame], history: pd.DataFrame) -> pd.DataFrame:
@@ -151,11 +161,11 @@ def _issues(tables: Tables, frames: dict[str, pd.DataFrame], past: bool) -> list
         ]
         if held:
             action = (
-                f"{', '.join(held)} of open deals are of the export ({tables.known_until}), not of the as-of date: treated "
-                "as unknown; give a stage_history, or an export of the as-of date"
+                f"{' and '.join(held)} of open deals are as at the export ({tables.known_until}), not as of the date: "
+                "unknown; give a stage_history, or an export of the as-of date"
             )
             issues.append(DataIssue("opportunities", "", "state of a later date", "note", OPERATIONS, nan, action))
     if past and "account_owners" not in frames and "accounts" in frames and "owner" in frames["accounts"]:
-        action = f"owners are those of the export ({tables.known_until}), not of the as-of date; give account_owners"
+        action = f"owners are those at the export ({tables.known_until}), not as of the date; give account_owners"
         issues.append(DataIssue("accounts", "", "owner of a later date", "warning", OPERATIONS, nan, action))
     return issues

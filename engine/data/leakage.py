@@ -18,13 +18,13 @@ SUSPECTS = ("account", "product", "amount", "expected_close", "name", "category"
 """Optional attributes of opportunities without a time stamp of their own."""
 
 CHANCE = 1e-6
-"""Largest p-value of Fisher's exact test at which a difference is no accident."""
+"""Largest p-value of the test at which a difference is no accident."""
 
 EFFECT = 0.1
 """Smallest difference of the shares (0 to 1) that matters: weaker ones give little away."""
 
-AGES = (0.01, 0.99)
-"""Quantiles of the age at closing between which an open deal is of comparable age."""
+AGE_CLASSES = 10
+"""Classes of equal numbers of closed deals by age, within which presence is compared."""
 
 
 @dataclass(frozen=True)
@@ -51,34 +51,55 @@ def find_leaks(deals: pd.DataFrame, as_of: np.datetime64) -> list[Leak]:
     """
     dated = deals[deals["created"].notna()]
     opened = dated["outcome"] == "open"
-    age = (dated["closed"].fillna(pd.Timestamp(as_of)) - dated["created"]).dt.days
-    low, high = age[~opened].quantile(list(AGES)) if (~opened).any() else (0.0, 0.0)
-    peers = opened & age.between(low, high)
+    days = (dated["closed"].fillna(pd.Timestamp(as_of)) - dated["created"]).dt.days
+    edges = np.unique(days[~opened].quantile(np.linspace(0, 1, AGE_CLASSES + 1)))
+    age = pd.Series(np.searchsorted(edges, days, side="right"), index=dated.index).where(days <= edges.max(initial=0))
     leaks = []
     for name in SUSPECTS:
         if name not in dated:
             continue
         present = dated[name] > 0 if name == "amount" else dated[name].notna()
-        contrasts = (
-            (("closed", "open"), ~opened, peers if peers.any() else opened),
-            (("won", "lost"), dated["outcome"] == "won", dated["outcome"] == "lost"),
-        )
-        found = [
-            leak for groups, one, other in contrasts if (leak := _contrast(name, groups, present[one], present[other]))
+        won_or_lost = dated["outcome"].map({"won": True, "lost": False}).dropna().astype(bool)
+        contrasts = {("closed", "open"): ~opened, ("won", "lost"): won_or_lost}
+        found = [_contrast(present.loc[first.index], first, age) for first in contrasts.values()]
+        strong = [
+            Leak(name, groups, shares, p_value)
+            for groups, (shares, p_value) in zip(contrasts, found, strict=True)
+            if abs(shares[0] - shares[1]) >= EFFECT and p_value < CHANCE
         ]
-        if found:
-            leaks.append(max(found, key=lambda leak: abs(leak.shares[0] - leak.shares[1])))
+        leaks += sorted(strong, key=lambda leak: -abs(leak.shares[0] - leak.shares[1]))[:1]
     return leaks
 
 
-def _contrast(name: str, groups: tuple[str, str], one: pd.Series, other: pd.Series) -> Leak | None:
-    """Leak when presence differs strongly between two groups of deals."""
-    if one.empty or other.empty:
-        return None
-    shares = float(one.mean()), float(other.mean())
-    table = [[int(group.sum()), int((~group).sum())] for group in (one, other)]
-    p_value = float(stats.fisher_exact(table).pvalue)
-    return Leak(name, groups, shares, p_value) if abs(shares[0] - shares[1]) >= EFFECT and p_value < CHANCE else None
+def _contrast(present: pd.Series, first: pd.Series, age: pd.Series) -> tuple[tuple[float, float], float]:
+    """Shares of presence in two groups of deals of equal age, and the p-value of their difference.
+
+    The Cochran-Mantel-Haenszel test over the classes of age; the shares are weighted the same in both groups, by the
+    classes' harmonic sizes. Both shares are NaN where no class has deals of both groups.
+
+    Parameters
+    ----------
+    present, first : [deal] whether the attribute is there, and whether the deal is in the first group
+    age : [deal] class, NaN for deals older than any that closed
+
+    References
+    ----------
+    Mantel and Haenszel (1959), doi:10.1093/jnci/22.4.719
+    """
+    cells = pd.DataFrame({"present": present, "first": first, "age": age.loc[first.index]}).dropna()
+    groups = cells.assign(both=cells["present"] & cells["first"]).groupby("age")
+    size, ones, there, both = (
+        groups[name].agg(how) for name, how in (("age", "size"), ("first", "sum"), ("present", "sum"), ("both", "sum"))
+    )
+    kept = (ones > 0) & (ones < size)
+    n, n1, m1, a = (values[kept].to_numpy(dtype=np.float64) for values in (size, ones, there, both))
+    weight = n1 * (n - n1) / n
+    if weight.sum() == 0:
+        return (np.nan, np.nan), 1.0
+    shares = (np.average(a / n1, weights=weight), np.average((m1 - a) / (n - n1), weights=weight))
+    variance = (weight * m1 * (n - m1) / (n * np.maximum(n - 1, 1))).sum()
+    statistic = (a - n1 * m1 / n).sum() ** 2 / variance if variance > 0 else 0.0
+    return (float(shares[0]), float(shares[1])), float(stats.chi2.sf(statistic, 1))
 
 
 def leak_issues(leaks: list[Leak], frames: dict[str, pd.DataFrame]) -> list[DataIssue]:
@@ -93,11 +114,10 @@ def leak_issues(leaks: list[Leak], frames: dict[str, pd.DataFrame]) -> list[Data
             **{word: deals["outcome"] == word for word in ("open", "won", "lost")},
         }
         everywhere = [100 * float(present[inside[group]].mean()) for group in leak.groups]
-        age = " of comparable age" if leak.groups == ("closed", "open") else ""
         action = (
             f"{leak.attribute} present on {everywhere[0]:.0f} % of {leak.groups[0]} and {everywhere[1]:.0f} % of "
-            f"{leak.groups[1]} deals ({100 * leak.shares[0]:.0f} and {100 * leak.shares[1]:.0f} %{age}, Fisher's exact "
-            f"test p {_p_value(leak.p_value)}): filled in after the outcome; barred from the models, "
+            f"{leak.groups[1]} deals ({100 * leak.shares[0]:.0f} and {100 * leak.shares[1]:.0f} % at equal age, Mantel-"
+            f"Haenszel p {_p_value(leak.p_value)}): filled in after the outcome; barred from the models, "
             f"{_instead(leak.attribute)}"
         )
         at_stake = float(worth[~present & (deals["outcome"] == "open")].sum(min_count=1))

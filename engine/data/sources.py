@@ -135,8 +135,9 @@ def _decoded(name: str, config: TableConfig, content: bytes) -> str:
         raise _refused(config, f"encoding {config.encoding!r}", "an encoding Python knows", mend + "utf-8") from None
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        piece = content[max(error.start - 20, 0) : error.start + 20]
-        word = piece.split(b"\n")[0].decode("cp1252", errors="replace")
+        before = content[max(error.start - 20, 0) : error.start].rpartition(b"\n")[2]
+        after = content[error.start : error.start + 20].partition(b"\n")[0]
+        word = (before + after).decode("cp1252", errors="replace").strip()
         came = f"bytes that are not {config.encoding} in line {line} (as Windows-1252 they read {word!r})"
         raise _refused(config, came, f"text in {config.encoding}", mend + "cp1252") from None
     if not wide and not content.isascii() and not config.encoding.lower().startswith("utf"):
@@ -150,6 +151,11 @@ def _decoded(name: str, config: TableConfig, content: bytes) -> str:
 
 def _text_cells(config: TableConfig, text: str, separator: str) -> pd.DataFrame:
     """Records of a delimited text, all as text; blank lines are kept so that lines can be counted."""
+    header = text.partition("\n")[0]
+    other = next((mark for mark in (";", "\t", "|", ",") if mark in header), None)
+    if other and separator not in header:
+        came = f"a header {header[:60].strip()!r} without {separator!r}"
+        raise _refused(config, came, f"names split at {separator!r}", f"set separator: {other!r}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -171,11 +177,6 @@ def _text_cells(config: TableConfig, text: str, separator: str) -> pd.DataFrame:
         came = str(error).strip().rpartition("C error: ")[2]
         mend = "put quotes around fields with the separator or line breaks in them, or set the separator"
         raise _refused(config, came, "the same number of fields in every record", mend) from None
-    if len(cells.columns) == 1:
-        other = next((mark for mark in (";", "\t", "|", ",") if mark != separator and mark in cells.columns[0]), None)
-        if other:
-            came = f"one column {cells.columns[0][:60]!r} when split at {separator!r}"
-            raise _refused(config, came, "several columns", f"set separator: {other!r}")
     return cells
 
 
@@ -196,7 +197,7 @@ def _sheet_cells(name: str, config: TableConfig, content: bytes) -> pd.DataFrame
             if sheet not in sheets:
                 mend = f"set data.tables.{name}.sheet"
                 raise _refused(config, f"no sheet {sheet!r}", "one of " + ", ".join(sheets), mend)
-            return book.parse(sheet, dtype=object, keep_default_na=False, na_values=[""])
+            return pd.read_excel(book, sheet_name=sheet, dtype=object, keep_default_na=False, na_values=[""])
     except (zipfile.BadZipFile, KeyError, OSError) as error:
         came = f"a file that is not an Excel workbook ({error})"
         raise _refused(config, came, "an .xlsx workbook", "save it again as .xlsx") from None

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 type Figure = dict[str, Any]
 
@@ -36,50 +37,28 @@ def forecast_ranges(rows: pd.DataFrame, currency: str) -> Figure:
     return _figure(traces, f"revenue, {currency}", len(rows))
 
 
-def fan(forecast: pd.DataFrame, months: list[str], currency: str) -> Figure:
-    """Cumulative path of the company over the horizon: P10, P50 and P90 month by month, and the goal at its end."""
-    company = forecast[(forecast["level"] == "company") & forecast["period"].isin(months)]
-    whole = forecast[forecast["level"] == "company"].iloc[-1]
+def fan(months: list[str], quantiles: NDArray[np.float64], goal: float, currency: str) -> Figure:
+    """Revenue of the company summed up month by month: P10 to P90 as a band, P50 as a line, the goal as a mark.
+
+    Parameters
+    ----------
+    months : [month] names
+    quantiles : [3, month] P10, P50 and P90 of the running sum, money
+    goal : over the whole horizon, NaN when none is given
+    """
+    low, middle, high = (_numbers(pd.Series(row)) for row in quantiles)
+    line = {"type": "scatter", "mode": "lines", "x": months}
     traces: list[Figure] = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "line": {"width": 0},
-            "x": months,
-            "y": _numbers(company["p10"]),
-            "showlegend": False,
-            "hoverinfo": "skip",
-        },
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "line": {"width": 0},
-            "fill": "tonexty",
-            "fillcolor": "rgba(59,111,182,0.25)",
-            "name": "P10 to P90",
-            "x": months,
-            "y": _numbers(company["p90"]),
-        },
-        {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "name": "P50",
-            "line": {"color": BLUE},
-            "x": months,
-            "y": _numbers(company["p50"]),
-        },
+        line | {"line": {"width": 0}, "y": low, "showlegend": False, "hoverinfo": "skip"},
+        line | {"line": {"width": 0}, "y": high, "fill": "tonexty", "fillcolor": "rgba(59,111,182,0.25)", "name": "P10 to P90"},
+        line | {"mode": "lines+markers", "line": {"color": BLUE}, "y": middle, "name": "P50"},
     ]
+    if np.isfinite(goal):
+        mark = {"color": ORANGE, "symbol": "line-ew-open", "size": 24, "line": {"width": 3, "color": ORANGE}}
+        traces.append({"type": "scatter", "mode": "markers", "x": months[-1:], "y": [goal], "marker": mark, "name": "goal"})
     figure = _figure(traces, "", 10)
-    figure["layout"]["yaxis"] = {"title": {"text": f"revenue a month, {currency}"}, "rangemode": "tozero", "automargin": True}
+    figure["layout"]["yaxis"] = {"title": {"text": f"revenue so far, {currency}"}, "rangemode": "tozero", "automargin": True}
     figure["layout"]["xaxis"] = {"type": "category"}
-    if np.isfinite(whole["quota"]):
-        level = float(whole["quota"]) / len(months)
-        figure["layout"]["shapes"] = [
-            {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level, "line": {"color": ORANGE, "dash": "dash"}}
-        ]
-        figure["layout"]["annotations"] = [
-            {"xref": "paper", "x": 1, "y": level, "text": "goal, spread evenly", "showarrow": False, "yanchor": "bottom", "xanchor": "right"}
-        ]
     return figure
 
 
@@ -135,7 +114,7 @@ def _figure(traces: list[Figure], title: str, rows: int) -> Figure:
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
-        "xaxis": {"title": {"text": title}, "automargin": True},
+        "xaxis": {"title": {"text": title}, "automargin": True, "rangemode": "tozero"},
         "yaxis": {"type": "category", "automargin": True, "dtick": 1},
         "hoverlabel": {"namelength": -1},
     }

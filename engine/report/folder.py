@@ -12,11 +12,10 @@ import yaml
 from engine.archive import PANEL_DIMS, PROBLEM_DIMS, save
 from engine.posterior_files import save_draws
 from engine.report.csv_files import write_csv
+from engine.report.html import write_report
 from engine.report.tables import allocation_table, books_table, deals_table, forecast_table, moves_table
 from engine.results import Allocation, ForecastResult
 from optimization.plan import Infeasible, TerritoryPlan
-
-ALLOCATION_FILES = ("allocation", "moves", "books")
 
 
 def make_tables(result: ForecastResult) -> dict[str, pd.DataFrame]:
@@ -45,6 +44,8 @@ def write_folder(result: ForecastResult, tables: dict[str, pd.DataFrame], resolv
     if result.allocation is not None:
         _write_answer(result.allocation, folder)
     _write_draws(result, folder / "draws")
+    if result.config.report.html:
+        write_report(result, tables, folder / "report.html")
 
 
 def _write_answer(allocation: Allocation, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """report.html: one page that works offline; every text from the CRM is escaped on its way in."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from markupsafe import Markup
 from engine.report import figures
 from engine.report.terminal import company_row
 from engine.results import ForecastResult
+from models.draws import Diagnostics
 from optimization.plan import Infeasible, TerritoryPlan
 
 LARGEST_TABLE = 200
@@ -184,7 +185,10 @@ def _forecast(result: ForecastResult, tables: dict[str, pd.DataFrame]) -> Sectio
     period = company_row(forecast)["period"]
     whole = forecast[forecast["period"] == period]
     months = [str(np.datetime64(int(month), "M")) for month in result.outcomes.months]
-    drawn = [PageFigure("fan", "Company by month", figures.fan(forecast, months, currency))]
+    running = result.outcomes.levels["company"].total[:, 0].cumsum(axis=1, dtype=np.float64)  # [path, month]
+    goal = float(company_row(forecast)["quota"])
+    fan = figures.fan(months, np.quantile(running, [0.1, 0.5, 0.9], axis=0), goal, currency)
+    drawn = [PageFigure("fan", "Company, summed up month by month", fan)]
     for level in ("region", "territory", "manager", "product", "rep"):
         rows = whole[whole["level"] == level]
         if len(rows) > 1 and (level != "rep" or result.config.report.names != "absent"):
@@ -271,7 +275,8 @@ def _data(tables: dict[str, pd.DataFrame]) -> Section:
 
 
 def _checks(result: ForecastResult) -> Section:
-    frame = pd.DataFrame([vars(item) | {"passed": "passed" if item.converged() else "FAILED"} for item in result.draws.diagnostics])
+    rows = [asdict(item) | {"passed": "passed" if item.converged() else "FAILED"} for item in result.draws.diagnostics]
+    frame = pd.DataFrame(rows, columns=[*(part.name for part in fields(Diagnostics)), "passed"])
     columns = (
         Column("model", "Model"), Column("passed", "Gate"), Column("r_hat", "Largest R-hat", "plain"), Column("ess", "Smallest ESS", "count"),
         Column("divergences", "Divergences", "count"), Column("rows", "Records", "count"), Column("cells", "Cells", "count"), Column("parameters", "Parameters", "count"),
