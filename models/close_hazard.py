@@ -2,7 +2,7 @@
 
 Both are logits of hierarchical effects on binomial counts. Open deals are right-censored; the last age bin is open and has
 a hazard of its own, so deals that never close are its small hazard and need no class of their own. What recurs within
-every quarter is given to its month (fixed wide prior) and week (learned scale) before it is given to shocks.
+every quarter is given to its last month (fixed wide prior) and its weeks (learned scale) before it is given to shocks.
 
 References
 ----------
@@ -15,12 +15,12 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from models.calendar import WEEKS_PER_MONTH
-from models.closing_cells import Effects, close_side, covariates, win_side
+from models.calendar import WEEKS_PER_QUARTER
+from models.closing_cells import QUARTER_END_WEEK, Effects, close_side, covariates, win_side
 from models.deal_weeks import DealWeeks, deal_weeks, first_stages, has_stages, shock_months, size_edges
 from models.diagnostics import diagnose
 from models.draws import ClosingDraws, Diagnostics
-from models.fitting import Trace, sample
+from models.fitting import Trace, half_normal, sample
 from models.panel import Floats, Ints, Panel
 from models.settings import ModelSettings
 from models.whitening import Whitening, joined, whiten
@@ -31,7 +31,13 @@ USUAL_CLOSE_LOGIT = float(np.log(0.05 / 0.95))
 
 LN2 = float(np.log(2.0))
 
-BLOCKS = (("base", "age", "stage"), ("quarter_month", "week", "shock"), ("size", "segment", "product"), ("territory", "rep"))
+LIKENESS = 4.0
+"""Both parameters of the Beta prior of the shocks' correlation, stretched to -1 to 1: SD 1/3, unlikely to be near 1."""
+
+THINNING = 2
+"""Steps per draw kept: a step is cheap here, what follows from a draw (the simulation) is not."""
+
+BLOCKS = (("base", "age", "stage"), ("quarter_end", "week", "shock"), ("size", "segment", "product"), ("territory", "rep"))
 """Covariates whose effects are summed once per combination: few combinations each."""
 
 
@@ -64,7 +70,8 @@ def fit_closing(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Closi
     if not panel.has_pipeline or not rows.closing.any():
         return None
     problem = _prepare(panel, rows, settings)
-    trace = sample(_model(problem), settings.sampler, seed)
+    sampler = settings.sampler
+    trace = sample(_model(problem), sampler.model_copy(update={"draws": sampler.draws * THINNING}), seed)
     names = ("beta", "scale", "correlation")
     cells = len(problem.close.cells.count) + len(problem.win.cells.count)
     return (
@@ -100,8 +107,8 @@ def _model(problem: _Problem) -> pm.Model:
         count = pm.Data("count", np.concatenate([close.count, win.count]))
         success = pm.Data("success", np.concatenate([close.success, win.success]))
         shift = pm.Data("shift", np.repeat([USUAL_CLOSE_LOGIT, 0.0], [len(close.count), len(win.count)]))
-        scale = pm.HalfNormal("scale", sigma=pm.Data("scale_prior", prior[free]), shape=int(free.sum()))
-        likeness = pm.Beta("likeness", 2.0, 2.0)
+        scale = half_normal("scale", prior[free], white.scale[free])
+        likeness = pm.Beta("likeness", LIKENESS, LIKENESS)
         correlation = pm.Deterministic("correlation", 2 * likeness - 1)
         fixed = pm.Flat("fixed", shape=white.from_fixed.shape[1])
         random = pm.Flat("random", shape=white.from_random.shape[1])
@@ -154,7 +161,7 @@ def _draws(
     panel: Panel, problem: _Problem, trace: Trace, settings: ModelSettings, rng: np.random.Generator
 ) -> ClosingDraws:
     """Posterior draws under the names of `ClosingDraws`."""
-    beta = trace.draws("beta")
+    beta = trace.draws("beta", THINNING)
     split = len(problem.close.cells.group)
     sizes = {
         "age": len(settings.closing.age_bins),
@@ -167,7 +174,7 @@ def _draws(
     }
     close = _named_effects(beta[:, :split], problem.close, sizes)
     win = _named_effects(beta[:, split:], problem.win, sizes)
-    learned = trace.draws("scale")
+    learned = trace.draws("scale", THINNING)
     last_of_close = int(problem.close.cells.free.sum()) - 1
     moves, first = _stage_draws(panel, problem.rows, len(beta), rng)
     return ClosingDraws(
@@ -181,7 +188,7 @@ def _draws(
             for name in ("age", "stage", "week", "size", "segment", "product", "territory", "rep")
         },
         shock_scale=learned[:, [last_of_close, -1]],
-        shock_correlation=trace.draws("correlation"),
+        shock_correlation=trace.draws("correlation", THINNING),
         shock_months=problem.months,
         shocks=np.stack([close["shock"], win["shock"]], axis=2),
         stage_move=moves,
@@ -195,7 +202,8 @@ def _named_effects(beta: Floats, side: Effects, sizes: dict[str, int]) -> dict[s
     found = {name: beta[:, start : start + side.sizes[name]] for name, start in offsets.items()}
     count = len(beta)
     effects = {name: found.get(name, np.zeros((count, size))) for name, size in sizes.items()}
-    effects["week"] = np.repeat(found["quarter_month"], WEEKS_PER_MONTH, axis=1) + found["week"]
+    last_month = (np.arange(WEEKS_PER_QUARTER) >= QUARTER_END_WEEK).astype(np.int64)
+    effects["week"] = found["quarter_end"][:, last_month] + found["week"]
     effects["shock"] = found["shock"]
     base = found["base"][:, 0].copy()
     for name in ("age", "stage", "week", "size"):

@@ -15,9 +15,10 @@ from models.panel import WON, Bools, Floats, Ints, Panel
 from models.settings import ClosingSettings
 from models.whitening import LogitCells
 
-MONTHS_PER_QUARTER = WEEKS_PER_QUARTER // WEEKS_PER_MONTH
+QUARTER_END_WEEK = WEEKS_PER_QUARTER - WEEKS_PER_MONTH
+"""First week of the last month of a quarter."""
 
-KEPT = ("age", "quarter_month", "week", "rep", "shock")
+KEPT = ("age", "quarter_end", "week", "rep", "shock")
 """Covariates that are never left out: those of time carry the forecast, and reps are what is asked for."""
 
 
@@ -58,7 +59,7 @@ def covariates(panel: Panel, rows: DealWeeks, settings: ClosingSettings, edges: 
     levels = {
         "age": age_bin(rows.age, np.array(settings.age_bins)),
         "stage": rows.stage,
-        "quarter_month": week // WEEKS_PER_MONTH,
+        "quarter_end": (week >= QUARTER_END_WEEK).astype(np.int64),
         "week": week,
         "size": sized[rows.deal],
         "segment": deals.segment[rows.deal],
@@ -70,7 +71,7 @@ def covariates(panel: Panel, rows: DealWeeks, settings: ClosingSettings, edges: 
     sizes = {
         "age": len(settings.age_bins),
         "stage": len(panel.stages) if has_stages(panel) else 1,
-        "quarter_month": MONTHS_PER_QUARTER,
+        "quarter_end": 2,
         "week": WEEKS_PER_QUARTER,
         "size": len(edges) + 1,
         "segment": len(panel.segments),
@@ -85,7 +86,7 @@ def covariates(panel: Panel, rows: DealWeeks, settings: ClosingSettings, edges: 
 def close_side(all_rows: Covariates, rows: DealWeeks, settings: ClosingSettings) -> Effects:
     """Binomial counts of closing among the complete deal-weeks."""
     chosen = rows.complete
-    names = ("age", "stage", "quarter_month", "week", "size", "segment", "product", "shock")
+    names = ("age", "stage", "quarter_end", "week", "size", "segment", "product", "shock")
     return _effects(_subset(all_rows, names, chosen), rows.closing[chosen].astype(float), settings)
 
 
@@ -93,7 +94,7 @@ def win_side(all_rows: Covariates, rows: DealWeeks, panel: Panel, settings: Clos
     """Binomial counts of winning among the closings."""
     chosen = rows.closing
     won = (panel.deals.outcome[rows.deal[chosen]] == WON).astype(float)
-    names = ("age", "stage", "quarter_month", "week", "size", "segment", "product", "territory", "rep", "shock")
+    names = ("age", "stage", "quarter_end", "week", "size", "segment", "product", "territory", "rep", "shock")
     return _effects(_subset(all_rows, names, chosen), won, settings)
 
 
@@ -139,7 +140,7 @@ def _scales(names: list[str], settings: ClosingSettings) -> tuple[Floats, Bools]
         "base": settings.base_scale,
         "age": settings.age_scale,
         "stage": settings.stage_scale,
-        "quarter_month": settings.quarter_scale,
+        "quarter_end": settings.quarter_scale,
     }
     learned = {"shock": settings.shock_scale}
     scale = [fixed.get(name, learned.get(name, settings.effect_scale)) for name in names]

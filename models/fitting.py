@@ -20,6 +20,7 @@ from nutpie.compiled_pyfunc import from_pyfunc
 from numpy.typing import NDArray
 from pymc.pytensorf import join_nonshared_inputs
 from pytensor.graph.replace import vectorize_graph
+from scipy.special import expit
 
 from models.panel import Floats
 from models.settings import SamplerSettings
@@ -48,13 +49,13 @@ class Trace:
     steps: float
     parameters: int
 
-    def draws(self, name: str) -> Floats:
-        """Draws [D, ...] of a variable, chain after chain."""
-        values = self.posterior[name].to_numpy()
+    def draws(self, name: str, every: int = 1) -> Floats:
+        """Draws [D, ...] of a variable, chain after chain, one in ``every`` of them."""
+        values = self.posterior[name].to_numpy()[:, ::every]
         return np.ascontiguousarray(values.reshape(-1, *values.shape[2:]))
 
 
-def sample(model: pm.Model, settings: SamplerSettings, seed: int, max_depth: int = 10) -> Trace:
+def sample(model: pm.Model, settings: SamplerSettings, seed: int) -> Trace:
     """Draw from the posterior of a model of continuous variables with NUTS.
 
     Parameters
@@ -62,7 +63,6 @@ def sample(model: pm.Model, settings: SamplerSettings, seed: int, max_depth: int
     model : with all its arrays in ``pm.Data``, so that the compiled density can be cached
     settings : chains, steps and acceptance rate; ``cores`` is not used here
     seed : of the sampler and the starting points; the same seed gives the same bytes
-    max_depth : a draw takes at most ``2^max_depth`` gradients
 
     Raises
     ------
@@ -97,7 +97,6 @@ def sample(model: pm.Model, settings: SamplerSettings, seed: int, max_depth: int
         cores=1,
         seed=seed,
         target_accept=settings.target_accept,
-        maxdepth=max_depth,
         save_warmup=False,
         progress_bar=False,
     )
@@ -111,6 +110,35 @@ def sample(model: pm.Model, settings: SamplerSettings, seed: int, max_depth: int
         steps=float(stats["n_steps"].mean()),
         parameters=origin.size,
     )
+
+
+def half_normal(name: str, prior: Floats, start: Floats) -> pt.TensorVariable:
+    """Scales [group] with half-normal priors, added to the model of the context in coordinates without a long tail.
+
+    On the log of a scale the posterior of one that may be zero has an exponential tail to the left, in which chains get
+    lost. With ``log(scale / prior) = x - softplus(-x)^2 / 4`` the tail of x is that of a normal; the prior is unchanged.
+
+    Parameters
+    ----------
+    name : of the deterministic variable
+    prior : [group] scale of the half-normal
+    start : [group] where the chains start
+    """
+    x = pm.Flat(f"{name}_raw", shape=len(prior), initval=_below(np.log(start / prior)))
+    tail = pt.softplus(-x)
+    log_ratio = x - 0.25 * tail**2
+    log_slope = pt.log1p(0.5 * tail * pt.sigmoid(-x))
+    pm.Potential(f"{name}_prior", (log_ratio + log_slope - 0.5 * pt.exp(2 * log_ratio)).sum())
+    return pm.Deterministic(name, pm.Data(f"{name}_unit", prior) * pt.exp(log_ratio))
+
+
+def _below(log_ratio: Floats) -> Floats:
+    """Solve ``log_ratio = x - softplus(-x)^2 / 4`` for x by Newton steps; the left side is increasing and concave."""
+    x = np.zeros_like(log_ratio)
+    for _ in range(50):
+        tail = np.logaddexp(0.0, -x)
+        x = x - (x - tail**2 / 4 - log_ratio) / (1 + tail * expit(-x) / 2)
+    return x
 
 
 def _density(model: pm.Model, start: dict[str, Any]) -> Callable[[Floats], tuple[float, Floats]]:

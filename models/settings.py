@@ -55,7 +55,7 @@ class ClosingSettings(BaseModel):
     """Prior SD of the effects of stage."""
 
     quarter_scale: Scale = 1.0
-    """Prior SD of the effects of the three months of a quarter: wide, so that a rush that recurs is not taken for shocks."""
+    """Prior SD of the effects of a quarter's last month and of its others: wide, so that a rush is not taken for shocks."""
 
     effect_scale: Scale = 0.5
     """Prior scale (half-normal) of the SD of size, segment, product, territory, rep and single-week effects."""
@@ -105,8 +105,8 @@ class ArrivalSettings(BaseModel):
     recent_months: int = Field(default=36, ge=6, le=120)
     """Complete months before the as-of date that are fitted; older ones are left out."""
 
-    level_scale: Scale = 0.08
-    """Prior scale of the monthly step of the company's rate."""
+    level_scale: Scale = 0.05
+    """SD of the monthly step of the company's rate."""
 
     season_scale: Scale = 0.3
     """Prior scale of the SD of the month-of-year effects when two years or more are seen."""

@@ -3,16 +3,11 @@
 import numpy as np
 from scipy.special import expit
 
-from models.calendar import WEEKS_PER_MONTH
-from models.closing_cells import covariates
+from models.closing_cells import QUARTER_END_WEEK, covariates
 from models.deal_weeks import deal_weeks
 from models.draws import ClosingDraws
 from models.panel import OPEN, WON, Floats, Panel
 from models.settings import ClosingSettings
-
-QUARTER_END_WEEK = 2 * WEEKS_PER_MONTH
-"""First week of the last month of a quarter."""
-
 
 def rep_win_probability(closing: ClosingDraws, panel: Panel) -> Floats:
     """Chance [D, rep] that a rep wins a closing deal with the covariates of the company's average closing.

@@ -1,5 +1,7 @@
 """Why no plan exists: a smallest set of named rules that cannot hold together, and what would make a plan possible."""
 
+import time
+
 import numpy as np
 
 from optimization.plan import Infeasible
@@ -8,11 +10,17 @@ from optimization.pulp_model import Effort, build, solve_integral
 from optimization.rules import RULES, Case, build_case, rows_of
 from optimization.settings import AllocationSettings
 
+EXPLAIN_SECONDS = 60.0
+"""Longest search for a conflict and its repairs."""
+
+REPAIR_GAP, REPAIR_NODES = 0.01, 20
+"""A repair need only be nearly the cheapest; nodes keep the search short in the same way every time."""
+
 NAMED = 5
 """Accounts and reps named in one repair; more are counted."""
 
 
-def explain(problem: TerritoryProblem, settings: AllocationSettings, deadline: float) -> Infeasible:
+def explain(problem: TerritoryProblem, settings: AllocationSettings) -> Infeasible:
     """Find one minimal conflict by a deletion filter, and the repair of each of its rules.
 
     A rule is left out for good when the others still cannot hold together; what remains is a set that cannot hold, of
@@ -20,6 +28,7 @@ def explain(problem: TerritoryProblem, settings: AllocationSettings, deadline: f
     linear programs, doi:10.1287/ijoc.3.2.157; the filter is applied to named rules of an integer program.
     Each repair was solved on the whole problem; where a rule's giving way does not suffice, it is not offered.
     """
+    deadline = time.monotonic() + EXPLAIN_SECONDS
     unknown = Infeasible((), ("no plan was found in the time given; it is not proven that there is none",))
     if _feasible(build_case(problem, settings), deadline) is not False:
         return unknown
@@ -87,13 +96,13 @@ def _repairs(
 
 
 def _give_way(case: Case, name: str, deadline: float) -> float | None:
-    """Least relaxation of the rule (in its own unit, rounded up) with which a plan exists; None if none is enough."""
+    """Small relaxation of the rule (in its own unit, rounded up) with which a plan exists; None if none is enough."""
     if not case.blocks.allowed.any(axis=1).all():
         return None
     answer = solve_integral(
-        case, build(case, None, case.blocks.allowed, relaxed=name), Effort(1e-6, 2**30, deadline), None
+        case, build(case, None, case.blocks.allowed, relaxed=name), Effort(REPAIR_GAP, REPAIR_NODES, deadline), None
     )
-    if answer.plan is None or answer.status != "optimal":
+    if answer.plan is None:
         return None
     plan = answer.plan
     amounts = [0.0]
@@ -116,13 +125,13 @@ def _round_up(amount: float) -> float:
 def _fewest_exceptions(
     problem: TerritoryProblem, settings: AllocationSettings, name: str, deadline: float
 ) -> str | None:
-    """Name the fewest accounts (or reps) that must be excepted from a permission; None if that is not enough."""
+    """Name few accounts (or reps) that must be excepted from a permission; None if that is not enough."""
     strict, loose = build_case(problem, settings), build_case(problem, settings, frozenset({name}))
     if not loose.blocks.allowed.any(axis=1).all():
         return None
     exception = (loose.blocks.allowed & ~strict.blocks.allowed) * loose.blocks.accounts[:, None]
     answer = solve_integral(
-        loose, build(loose, None, loose.blocks.allowed, cost=exception), Effort(1e-6, 2**30, deadline), None
+        loose, build(loose, None, loose.blocks.allowed, cost=exception), Effort(REPAIR_GAP, REPAIR_NODES, deadline), None
     )
     if answer.plan is None:
         return None

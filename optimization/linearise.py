@@ -11,6 +11,9 @@ from optimization.scores import Goal, Linear, pair_costs
 POINTS_PER_DEVIATION = 40.0
 """Points of chance per standard deviation near an even chance: 100 times the normal density at zero."""
 
+CACHED_VALUES = 2**18
+"""Revenues handled at once: a megabyte."""
+
 SMALLEST_DEVIATION_SHARE = 0.05
 """A book's standard deviation is taken to be at least this share of quota, so that empty books have a slope."""
 
@@ -36,9 +39,28 @@ def chance_gains(futures: Futures, above: Paths, plan: Ints, wanted: Bools, reps
         now, surplus = np.count_nonzero(above[rep] >= 0), above[rep]
         joins = np.flatnonzero(wanted[:, rep] & (plan != rep))
         holds = np.flatnonzero(plan == rep)
-        gain[joins, column] = np.count_nonzero(futures.under(int(rep), joins) >= -surplus, axis=1) - now
-        gain[holds, column] = now - np.count_nonzero(futures.under(int(rep), holds) <= surplus, axis=1)
+        gain[joins, column] = _count_least(futures, int(rep), joins, -surplus) - now
+        gain[holds, column] = now - _count_most(futures, int(rep), holds, surplus)
     return 100.0 * gain / futures.paths
+
+
+def _chunks(futures: Futures, blocks: Ints) -> list[Ints]:
+    """Blocks in portions whose paths fit the processor's cache."""
+    return np.array_split(blocks, max(1, len(blocks) * futures.paths // CACHED_VALUES))
+
+
+def _count_least(futures: Futures, rep: int, blocks: Ints, least: Paths) -> Ints:
+    """[block of blocks] on how many paths the block brings the rep at least ``least`` [path]."""
+    return np.concatenate(
+        [np.count_nonzero(futures.under(rep, some) >= least, axis=1) for some in _chunks(futures, blocks)]
+    )
+
+
+def _count_most(futures: Futures, rep: int, blocks: Ints, most: Paths) -> Ints:
+    """[block of blocks] on how many paths the block brings the rep at most ``most`` [path]."""
+    return np.concatenate(
+        [np.count_nonzero(futures.under(rep, some) <= most, axis=1) for some in _chunks(futures, blocks)]
+    )
 
 
 def _step(case: Case, share: float) -> tuple[Floats, Floats]:

@@ -171,7 +171,7 @@ def _swap_pairs(search: Search, position: Position) -> tuple[Ints, Ints]:
     plan, allowed, goal = position.plan, search.case.blocks.allowed, search.goal
     level = fair_level(position.score, goal)
     off = np.where(goal.counted, np.abs(position.score - level), -1.0)
-    worst = np.argsort(-off, kind="stable")[: max(4, len(off) // 1)]
+    worst = np.argsort(-off, kind="stable")[: max(4, len(off) // 5)]
     mine = np.flatnonzero(np.isin(plan, worst))
     can = allowed[mine][:, plan] & allowed[:, plan[mine]].T & (plan[mine][:, None] != plan[None, :])
     one, two = np.nonzero(can)

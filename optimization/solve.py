@@ -78,7 +78,7 @@ def solve(problem: TerritoryProblem, settings: AllocationSettings, seed: int) ->
     work = Work(build_case(problem, settings), time.monotonic() + settings.time_limit, seed)
     first = _start(work)
     if first is None:
-        return explain(problem, settings, max(work.deadline, time.monotonic() + 60.0))
+        return explain(problem, settings)
     if settings.fairness == "attainment":
         return _by_chance(work, first)
     return _by_sums(work, first)
@@ -190,15 +190,15 @@ def _rounds(work: Work, futures: Futures, interval: tuple[Floats, Floats], first
     case, step, failed = work.case, work.case.settings.step_share, 0
     goal = _goal(work, futures, interval, first.plan)
     plan, repeatable = improve_on_paths(case, goal, futures, first.plan, work.deadline)
+    around = first.plan
     for number in range(case.settings.rounds):
         goal = _goal(work, futures, interval, plan)
         make = linearise.by_chance if number else linearise.by_normal
-        around = plan if number else first.plan
         found = _optimise(work, make(case, goal, futures, around, step), around, 0)
         if found is None:
             return Found(plan, repeatable=False)
         tried, ended = improve_on_paths(case, goal, futures, found.plan, work.deadline)
-        repeatable = repeatable and found.repeatable and ended
+        around, repeatable = tried, repeatable and found.repeatable and ended
         if _simulated(case, goal, futures, tried) < _simulated(case, goal, futures, plan) - LEAST_GAIN:
             plan, failed = tried, 0
             continue

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.simulation.outcomes import Paths
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.world import Booked, CellMap, World
-from models.panel import Bools, Floats, Ints
+from models.panel import Floats, Ints
 
 OPEN_REVENUE, NEW_REVENUE = 0, 1
 """Kinds of simulated revenue: of deals open at the as-of date, of deals and orders to come."""
@@ -22,31 +22,31 @@ P_WIN, P_SLIP, P_EVER, P_LEFT, EXPECTED, REVENUE, REVENUE_BY_TOTAL = range(7)
 simulated month, open after all of them; expected and simulated revenue, and simulated revenue x company total."""
 
 
+SLOT, PLANNED = 0, 1
+"""Columns of `Ledger.places`."""
+
+
 class Ledger(NamedTuple):
     """Revenue of one chunk of paths, and how a cell and a simulated month find their places. H forecast months.
 
+    Reps, territories and products lie side by side in one axis, each with its member for none, and so do accounts and reps
+    of the planning horizon: one entry is then four additions.
+
     Attributes
     ----------
-    cell_account, cell_rep, cell_territory, cell_product : [cell] members as in `CellMap`
-    slot, planned : [month] as in `Clock`
-    rep, territory, product : [path, member, H, 2], the last axis is the kind of revenue
-    account : [path, account + 1] over the planning months; the last one is not used
-    unassigned : [path, rep + 1] without an account, over the planning months
+    members : [cell, 4] place of the cell's rep, territory and product in ``levels``, and of its account (the rep, without
+        an account) in ``planning``
+    places : [month, 2] forecast month or NONE, and whether the month is in the planning horizon
+    levels : [path, rep + territory + product, H, 2], the last axis is the kind of revenue
+    planning : [path, account + rep] over the planning months
     deals : [deal, path] over the forecast months, deals in the order of `Pipeline`
     sample : [sample path, cell, H] of this chunk's paths
     """
 
-    cell_account: Ints
-    cell_rep: Ints
-    cell_territory: Ints
-    cell_product: Ints
-    slot: Ints
-    planned: Bools
-    rep: Floats
-    territory: Floats
-    product: Floats
-    account: Floats
-    unassigned: Floats
+    members: Ints
+    places: Ints
+    levels: Floats
+    planning: Floats
     deals: Floats
     sample: Paths
 
@@ -58,7 +58,7 @@ class Outputs(NamedTuple):
     ----------
     company : [path, 1, H]
     region, territory, manager, rep, product : [path, member, H]
-    account, fixed : [path, account + 1], [path, rep + 1]; no paths without a planning horizon
+    account, fixed : [path, account], [path, rep + 1]; no paths without a planning horizon
     sample : [sample path, cell, H] without what is booked
     rep_kinds, territory_kinds, product_kinds : [chunk, member, H, 2] sums over paths
     deals : [chunk, deal, 7]
@@ -93,7 +93,7 @@ def new_outputs(world: World, chunks: int, settings: SimulationSettings, planned
         manager=_paths(paths, managers, months),
         rep=_paths(paths, reps, months),
         product=_paths(paths, products, months),
-        account=_paths(planning_paths, accounts),
+        account=_paths(planning_paths, accounts - 1),
         fixed=_paths(planning_paths, reps),
         sample=_paths(min(paths, settings.sample_paths), len(world.cells.rep), months),
         rep_kinds=np.zeros((chunks, reps, months, 2)),
@@ -108,74 +108,101 @@ def _paths(*shape: int) -> NDArray[np.float32]:
     return np.zeros(shape, dtype=np.float32)
 
 
-def new_ledger(world: World, out: Outputs, first: int, paths: int) -> Ledger:
+def cell_members(world: World) -> Ints:
+    """[cell, 4] see `Ledger.members`."""
+    cells = world.cells
+    accounts, reps, territories = cells.sizes[:3]
+    book = np.where(cells.account < accounts - 1, cells.account, accounts - 1 + cells.rep)
+    return np.stack([cells.rep, reps + cells.territory, reps + territories + cells.product, book], axis=1)
+
+
+def new_ledger(world: World, members: Ints, out: Outputs, first: int, paths: int) -> Ledger:
     """Empty ledger of the chunk of ``paths`` paths that begins with path ``first``."""
     accounts, reps, territories, products = world.cells.sizes[:4]
-    months = world.booked.cell.shape[1]
     return Ledger(
-        cell_account=world.cells.account,
-        cell_rep=world.cells.rep,
-        cell_territory=world.cells.territory,
-        cell_product=world.cells.product,
-        slot=world.clock.forecast_slot,
-        planned=world.clock.planned,
-        rep=np.zeros((paths, reps, months, 2)),
-        territory=np.zeros((paths, territories, months, 2)),
-        product=np.zeros((paths, products, months, 2)),
-        account=np.zeros((paths, accounts)),
-        unassigned=np.zeros((paths, reps)),
+        members=members,
+        places=np.stack([world.clock.forecast_slot, world.clock.planned.astype(np.int64)], axis=1),
+        levels=np.zeros((paths, reps + territories + products, world.booked.cell.shape[1], 2)),
+        planning=np.zeros((paths, accounts - 1 + reps)),
         deals=np.zeros((len(world.pipeline.cell), paths)),
         sample=out.sample[first : first + paths],
     )
 
 
 @njit(cache=True, error_model="numpy")
-def book_deal(ledger: Ledger, path: int, cell: int, month: int, amount: float, kind: int) -> None:
+def book_deal(
+    members: Ints,
+    places: Ints,
+    levels: Floats,
+    planning: Floats,
+    sample: Paths,
+    path: int,
+    cell: int,
+    month: int,
+    amount: float,
+    kind: int,
+) -> None:
     """Enter the revenue of one won deal. ``path`` counts within the chunk, ``month`` from the first simulated one."""
-    rep = ledger.cell_rep[cell]
-    book_total(ledger, path, ledger.cell_account[cell], rep, ledger.cell_territory[cell], month, amount, kind)
-    slot = ledger.slot[month]
+    slot = places[month, SLOT]
     if slot >= 0:
-        ledger.product[path, ledger.cell_product[cell], slot, kind] += amount
-        if path < len(ledger.sample):
-            ledger.sample[path, cell, slot] += amount
+        for level in range(3):
+            levels[path, members[cell, level], slot, kind] += amount
+        if path < len(sample):
+            sample[path, cell, slot] += amount
+    if places[month, PLANNED]:
+        planning[path, members[cell, 3]] += amount
 
 
 @njit(cache=True, error_model="numpy")
-def book_total(ledger: Ledger, path: int, account: int, rep: int, territory: int, month: int, amount: float, kind: int) -> None:
-    """Enter revenue at every level but the product's."""
-    slot = ledger.slot[month]
+def book_order(
+    members: Ints,
+    places: Ints,
+    levels: Floats,
+    planning: Floats,
+    sample: Paths,
+    path: int,
+    cells: Ints,
+    shares: Floats,
+    month: int,
+    amount: float,
+) -> None:
+    """Enter an order whose ``cells`` [split] differ in the product only and take ``shares`` [split] of it."""
+    slot = places[month, SLOT]
     if slot >= 0:
-        ledger.rep[path, rep, slot, kind] += amount
-        ledger.territory[path, territory, slot, kind] += amount
-    if ledger.planned[month]:
-        if account < ledger.account.shape[1] - 1:
-            ledger.account[path, account] += amount
-        else:
-            ledger.unassigned[path, rep] += amount
+        levels[path, members[cells[0], 0], slot, NEW_REVENUE] += amount
+        levels[path, members[cells[0], 1], slot, NEW_REVENUE] += amount
+        for split in range(len(cells)):
+            levels[path, members[cells[split], 2], slot, NEW_REVENUE] += amount * shares[split]
+        if path < len(sample):
+            for split in range(len(cells)):
+                sample[path, cells[split], slot] += amount * shares[split]
+    if places[month, PLANNED]:
+        planning[path, members[cells[0], 3]] += amount
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def close_chunk(ledger: Ledger, booked: Booked, cells: CellMap, out: Outputs, chunk: int, first: int) -> None:
     """Add what is booked, derive the coarser levels, and write the chunk's paths, the first of which is ``first``."""
-    for path in range(len(ledger.rep)):
-        row = first + path
-        _level(ledger.rep[path], booked.rep, out.rep[row], out.rep_kinds[chunk])
-        _level(ledger.territory[path], booked.territory, out.territory[row], out.territory_kinds[chunk])
-        _level(ledger.product[path], booked.product, out.product[row], out.product_kinds[chunk])
-        _coarser(ledger.territory[path], booked.territory, cells.region, out.region[row])
-        _coarser(ledger.rep[path], booked.rep, cells.manager, out.manager[row])
+    accounts, reps, territories = cells.sizes[0], cells.sizes[1], cells.sizes[2]
+    for path in range(len(ledger.levels)):
+        row, levels = first + path, ledger.levels[path]
+        of_rep, of_territory, of_product = levels[:reps], levels[reps : reps + territories], levels[reps + territories :]
+        _level(of_rep, booked.rep, out.rep[row], out.rep_kinds[chunk])
+        _level(of_territory, booked.territory, out.territory[row], out.territory_kinds[chunk])
+        _level(of_product, booked.product, out.product[row], out.product_kinds[chunk])
+        _coarser(of_territory, booked.territory, cells.region, out.region[row])
+        _coarser(of_rep, booked.rep, cells.manager, out.manager[row])
         for slot in range(out.company.shape[2]):
             month = 0.0
-            for rep in range(out.rep.shape[1]):
-                month += booked.rep[rep, slot] + ledger.rep[path, rep, slot, 0] + ledger.rep[path, rep, slot, 1]
+            for rep in range(reps):
+                month += booked.rep[rep, slot] + of_rep[rep, slot, 0] + of_rep[rep, slot, 1]
             out.company[row, 0, slot] = month
             out.total[row] += month
         if len(out.account) > 0:
-            out.account[row] = ledger.account[path]
-            out.fixed[row] = ledger.unassigned[path] + booked.planned
+            out.account[row] = ledger.planning[path, : accounts - 1]
+            out.fixed[row] = ledger.planning[path, accounts - 1 :] + booked.planned
     for deal in range(len(ledger.deals)):
-        for path in range(len(ledger.rep)):
+        for path in range(len(ledger.levels)):
             revenue = ledger.deals[deal, path]
             if revenue != 0.0:
                 out.deals[chunk, deal, REVENUE] += revenue

@@ -5,20 +5,23 @@ import math
 import numpy as np
 from numba import njit
 
-from engine.simulation.amount_kernels import drawn_list_log, log_multiple, won_amount
+from engine.simulation.amount_kernels import amount_terms, drawn_list_log, won_amount
 from engine.simulation.clock import Clock
-from engine.simulation.kernels import block_hazards, month_shocks
+from engine.simulation.kernels import calendar, hazard_of, month_shocks
 from engine.simulation.ledger import NEW_REVENUE, Ledger, book_deal
 from engine.simulation.streams import ARRIVALS, MARKET, NEW_DEALS, Stream, negative_binomial, normal, pick, start, uniform
-from engine.simulation.world import Amounts, Arrivals, Hazards, Odds, Span
+from engine.simulation.world import CLOSE, SHARE, WIN, Amounts, Arrivals, Odds, Span
 from models.panel import NONE, Floats, Ints
 
 
 @njit(cache=True, error_model="numpy")
-def seller_rate(arrivals: Arrivals, draw: int, seller: int, month: int) -> float:
-    """Expected new deals of a seller in a month under one posterior draw, the market's factor left out."""
-    ramp = 1.0 - math.exp(-arrivals.tenure[seller, month] / arrivals.ramp_months[draw])
-    return math.exp(arrivals.log_rate[draw, seller] + arrivals.season[draw, month]) * arrivals.exposure[seller, month] * ramp
+def seller_rates(arrivals: Arrivals, draw: int, rates: Floats) -> None:
+    """Fill ``rates`` [seller, month]: expected new deals under one posterior draw, the market's factors left out."""
+    for seller in range(rates.shape[0]):
+        for month in range(rates.shape[1]):
+            ramp = 1.0 - math.exp(-arrivals.tenure[seller, month] / arrivals.ramp_months[draw])
+            log_rate = arrivals.log_rate[draw, seller] + arrivals.season[draw, month]
+            rates[seller, month] = math.exp(log_rate) * arrivals.exposure[seller, month] * ramp
 
 
 @njit(cache=True, error_model="numpy")
@@ -32,82 +35,96 @@ def market(arrivals: Arrivals, draw: int, state: Stream, factors: Floats) -> Non
         factors[month] = math.exp(level + arrivals.shock_scale[draw] * normal(state))
 
 
+@njit(cache=True, error_model="numpy")
+def seller_odds(odds: Odds, arrivals: Arrivals, draw: int, seller: int, entries: Floats, slots: Floats) -> None:
+    """Fill the odds of a seller's accounts [entry, 2] and products [slot, 2] that time, stage and size do not change."""
+    first = arrivals.account_start[seller]
+    for side in range(2):
+        for entry in range(first, arrivals.account_start[seller + 1]):
+            segment, territory = arrivals.account_segment[entry], arrivals.account_territory[entry]
+            entries[entry - first, side] = odds.segment[draw, segment, side] * odds.territory[draw, territory, side]
+        for slot in range(len(slots)):
+            product, rep = arrivals.product[seller, slot], arrivals.rep[seller]
+            slots[slot, side] = odds.product[draw, product, side] * odds.rep[draw, rep, side]
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
 def new_deals(odds: Odds, amounts: Amounts, arrivals: Arrivals, clock: Clock, span: Span, draws: Ints, ledger: Ledger) -> None:
     """Create and work the new deals of a chunk. ``draws`` [block], the posterior draw of every block of the run."""
-    state, factors = np.empty(4, np.uint64), np.empty((span.size, len(clock.months)))
+    members, places, levels, planning, sample = ledger.members, ledger.places, ledger.levels, ledger.planning, ledger.sample
+    account_chance, account_start, segments = arrivals.account_cumulative, arrivals.account_start, arrivals.account_segment
+    months, creation, week_month, lists, edges = clock.months, clock.creation, clock.week_month, amounts.lists, odds.size_edges
+    state, factors = np.empty(4, np.uint64), np.empty((span.size, len(months)))
+    rates, slot_odds = np.empty(arrivals.exposure.shape), np.empty((arrivals.product.shape[1], 2))
+    entry_odds, most = np.empty((len(account_chance), 2)), len(slot_odds)
     for block in range(span.first, span.last):
         draw, offset, first = draws[block], (block - span.first) * span.size, block * span.size
         paths = min(span.size, span.paths - first)
-        hazards = block_hazards(odds, clock, draw, clock.weeks, month_shocks(odds, draw, len(clock.months), span.seed, block))
+        weeks = calendar(odds, clock, draw, clock.weeks, month_shocks(odds, draw, len(months), span.seed, block))
+        ages, stages, steps, sizes = odds.age[draw], odds.stage[draw], odds.path[draw], odds.size[draw]
+        terms, dispersion = amount_terms(amounts, draw), arrivals.dispersion[draw]
+        product_log, segment_log, rep_log = amounts.product[draw], amounts.segment[draw], amounts.rep[draw]
+        seller_rates(arrivals, draw, rates)
         for path in range(paths):
             start(state, span.seed, MARKET, np.uint64(first + path), np.uint64(0))
             market(arrivals, draw, state, factors[path])
-        for seller in range(len(arrivals.rep)):
-            for month in range(len(clock.months)):
-                rate = seller_rate(arrivals, draw, seller, month)
+        for seller in range(len(rates)):
+            seller_odds(odds, arrivals, draw, seller, entry_odds, slot_odds)
+            low, high, rep = account_start[seller], account_start[seller + 1], arrivals.rep[seller]
+            product_chance, products, cells = arrivals.product_cumulative[seller], arrivals.product[seller], arrivals.cell
+            for month in range(len(months)):
+                born, chances = clock.creation_week[month], creation[month]
                 # months since 1970 leave room for a million deals each
-                name = arrivals.key[seller] + (np.uint64(clock.months[month]) << np.uint64(20))
+                name = arrivals.key[seller] + (np.uint64(months[month]) << np.uint64(20))
                 for path in range(paths):
                     start(state, span.seed, ARRIVALS, np.uint64(first + path), name)
-                    for number in range(negative_binomial(state, rate * factors[path, month], arrivals.dispersion[draw])):
+                    for number in range(negative_binomial(state, rates[seller, month] * factors[path, month], dispersion)):
                         start(state, span.seed, NEW_DEALS, np.uint64(first + path), name + np.uint64(number))
-                        cell, won, amount = new_deal(hazards, odds.size_edges, amounts, arrivals, clock, draw, seller, month, state)
-                        if won >= 0:
-                            book_deal(ledger, offset + path, cell, won, amount, NEW_REVENUE)
+                        entry, slot = pick(account_chance, low, high, uniform(state)), pick(product_chance, 0, most, uniform(state))
+                        product, segment = products[slot], segments[entry]
+                        list_log = drawn_list_log(lists[product, 0], lists[product, 1], state)
+                        size = 0 if math.isnan(lists[product, 0]) else size_class(edges, list_log)
+                        close = entry_odds[entry - low, CLOSE] * slot_odds[slot, CLOSE] * sizes[size, CLOSE]
+                        week = born + pick(chances, 0, len(chances), uniform(state))
+                        closed, against = closing_week(weeks, ages, stages, steps, close, week, state)
+                        if closed < 0:
+                            continue
+                        win = entry_odds[entry - low, WIN] * slot_odds[slot, WIN] * sizes[size, WIN]
+                        if uniform(state) < 1.0 / (1.0 + win * against):
+                            centre = terms.base + product_log[product] + segment_log[segment] + rep_log[rep]
+                            amount = won_amount(terms, centre, list_log, state)
+                            cell, when = cells[entry, slot], week_month[closed]
+                            book_deal(members, places, levels, planning, sample, offset + path, cell, when, amount, NEW_REVENUE)
 
 
 @njit(cache=True, error_model="numpy")
-def new_deal(
-    hazards: Hazards,
-    size_edges: Floats,
-    amounts: Amounts,
-    arrivals: Arrivals,
-    clock: Clock,
-    draw: int,
-    seller: int,
-    month: int,
-    state: Stream,
-) -> tuple[int, int, float]:
-    """One deal from its creation to the end of the horizon: its cell, the month it is won in or NONE, and the amount."""
-    entry = pick(arrivals.account_cumulative, arrivals.account_start[seller], arrivals.account_start[seller + 1], uniform(state))
-    slot = pick(arrivals.product_cumulative[seller], 0, arrivals.product.shape[1], uniform(state))
-    rep, product = arrivals.rep[seller], arrivals.product[seller, slot]
-    segment, territory = arrivals.account_segment[entry], arrivals.account_territory[entry]
-    list_log = drawn_list_log(amounts, product, state)
-    size = 0 if math.isnan(amounts.list_log_mean[product]) else size_class(size_edges, list_log)
-    close_factor = hazards.close_size[size] * hazards.close_segment[segment] * hazards.close_product[product]
-    win_factor = hazards.win_size[size] * hazards.win_segment[segment] * hazards.win_product[product]
-    win_factor *= hazards.win_territory[territory] * hazards.win_rep[rep]
-    born = clock.creation_week[month] + pick(clock.creation[month], 0, clock.creation.shape[1], uniform(state))
-    week, stage = closing_week(hazards, clock, close_factor, born, state)
-    if week < 0:
-        return NONE, NONE, 0.0
-    age = min(week - born, len(hazards.win_age) - 1)
-    odds_against = win_factor * hazards.win_calendar[week] * hazards.win_age[age] * hazards.win_stage[stage]
-    if uniform(state) >= 1.0 / (1.0 + odds_against):
-        return NONE, NONE, 0.0
-    centre = log_multiple(amounts, draw, segment, product, rep)
-    return arrivals.cell[entry, slot], clock.week_month[week], won_amount(amounts, draw, centre, list_log, state)
+def closing_week(
+    weeks: Floats, ages: Floats, stages: Floats, path: Floats, factor: float, born: int, state: Stream
+) -> tuple[int, float]:
+    """Week in which a deal created in week ``born`` closes and its odds against winning then: one uniform a week.
 
+    Parameters
+    ----------
+    weeks : [week, 3] see `engine.simulation.kernels.calendar`
+    ages, stages, path : one draw of `Odds`
+    factor : the deal's odds against closing that neither time nor stage change
 
-@njit(cache=True, error_model="numpy")
-def closing_week(hazards: Hazards, clock: Clock, close_factor: float, born: int, state: Stream) -> tuple[int, int]:
-    """Week and stage in which a deal created in week ``born`` closes, NONE when it is open at the end: one uniform a week."""
-    stages, last_age = len(hazards.close_stage), len(hazards.close_age) - 1
-    stage = pick(hazards.first_cumulative, 0, stages, uniform(state))
-    for week in range(born, clock.weeks):
-        close = close_factor * hazards.close_calendar[week] * hazards.close_age[min(week - born, last_age)]
-        hazard, share = 1.0 / (1.0 + close * hazards.close_stage[stage]), clock.week_share[week]
-        if share < 1.0:
-            hazard = 1.0 - (1.0 - hazard) ** share
+    Returns
+    -------
+    the week, NONE when the deal is open at the end, and the part of the odds against winning that time and stage make up
+    """
+    last_age, count = len(ages) - 1, len(stages)
+    stage = pick(path[count], 0, count, uniform(state))
+    for week in range(born, len(weeks)):
+        age, share = min(week - born, last_age), weeks[week, SHARE]
+        hazard = hazard_of(factor * weeks[week, CLOSE] * ages[age, CLOSE] * stages[stage, CLOSE], share)
         u = uniform(state)
         if u < hazard:
-            return week, stage
+            return week, weeks[week, WIN] * ages[age, WIN] * stages[stage, WIN]
         move = (u - hazard) / (1.0 - hazard)  # uniform again, given that the deal stays open
-        if stages > 1 and move < share:
-            stage = pick(hazards.move_cumulative[stage], 0, stages, move / share)
-    return NONE, NONE
+        if count > 1 and move < share:
+            stage = pick(path[stage], 0, count, move / share)
+    return NONE, 0.0
 
 
 @njit(cache=True, error_model="numpy")

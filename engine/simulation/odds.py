@@ -21,34 +21,30 @@ def build_odds(closing: ClosingDraws | None, clock: Clock) -> Odds:
         return _no_odds()
     weeks_of_age = np.searchsorted(closing.age_bins, np.arange(int(closing.age_bins[-1]) + 1), side="right") - 1
     first_known = closing.shock_months == clock.months[0]
-    first_shock = closing.shocks[:, first_known][:, 0] if first_known.any() else np.zeros_like(closing.shock_scale)
-    move = np.ascontiguousarray(closing.stage_move)
+    cumulative = np.cumsum(closing.stage_move, axis=2)
     return Odds(
-        size_edges=np.array(closing.size_edges, dtype=float),
-        close_base=np.exp(-closing.close_base),
-        close_age=np.exp(-closing.close_age[:, weeks_of_age]),
-        close_stage=np.exp(-closing.close_stage),
-        close_week=np.exp(-closing.close_week),
-        close_size=np.exp(-closing.close_size),
-        close_segment=np.exp(-with_none(closing.close_segment)),
-        close_product=np.exp(-with_none(closing.close_product)),
-        win_base=np.exp(-closing.win_base),
-        win_age=np.exp(-closing.win_age[:, weeks_of_age]),
-        win_stage=np.exp(-closing.win_stage),
-        win_week=np.exp(-closing.win_week),
-        win_size=np.exp(-closing.win_size),
-        win_segment=np.exp(-with_none(closing.win_segment)),
-        win_product=np.exp(-with_none(closing.win_product)),
-        win_territory=np.exp(-with_none(closing.win_territory)),
-        win_rep=np.exp(-with_none(closing.win_rep)),
-        shock_scale=np.array(closing.shock_scale),
-        shock_correlation=np.array(closing.shock_correlation),
-        first_shock=np.ascontiguousarray(first_shock),
+        size_edges=closing.size_edges,
+        base=_factors(closing.close_base, closing.win_base),
+        age=_factors(closing.close_age[:, weeks_of_age], closing.win_age[:, weeks_of_age]),
+        stage=_factors(closing.close_stage, closing.win_stage),
+        week=_factors(closing.close_week, closing.win_week),
+        size=_factors(closing.close_size, closing.win_size),
+        segment=_factors(with_none(closing.close_segment), with_none(closing.win_segment)),
+        product=_factors(with_none(closing.close_product), with_none(closing.win_product)),
+        territory=_factors(np.zeros((1, 1)), with_none(closing.win_territory)),
+        rep=_factors(np.zeros((1, 1)), with_none(closing.win_rep)),
+        shock_scale=closing.shock_scale,
+        shock_correlation=closing.shock_correlation,
+        first_shock=closing.shocks[:, first_known][:, 0] if first_known.any() else np.zeros_like(closing.shock_scale),
         first_known=np.array([first_known.any()]),
-        move=move,
-        move_cumulative=np.cumsum(move, axis=2),
-        first_cumulative=np.cumsum(closing.first_stage, axis=1),
+        move=closing.stage_move,
+        path=np.concatenate([cumulative, np.cumsum(closing.first_stage, axis=1)[:, None]], axis=1),
     )
+
+
+def _factors(close: Floats, win: Floats) -> Floats:
+    """Factors of the odds against, both sides in the last axis."""
+    return np.exp(-np.stack(np.broadcast_arrays(close, win), axis=-1))
 
 
 def build_amounts(amounts: AmountDraws | None) -> Amounts:
@@ -57,16 +53,15 @@ def build_amounts(amounts: AmountDraws | None) -> Amounts:
         return _no_amounts()
     dof = np.minimum(amounts.dof, LARGEST_DOF)
     return Amounts(
-        base=np.array(amounts.base),
-        scale=np.array(amounts.scale),
+        base=amounts.base,
+        scale=amounts.scale,
         dof=dof,
-        zero=np.array(amounts.zero),
-        exact=np.array(amounts.exact),
+        zero=amounts.zero,
+        exact=amounts.exact,
         product=with_none(amounts.product),
         segment=with_none(amounts.segment),
         rep=with_none(amounts.rep),
-        list_log_mean=np.append(amounts.list_log_mean, np.nan),
-        list_log_sd=np.append(amounts.list_log_sd, np.nan),
+        lists=np.stack([np.append(amounts.list_log_mean, np.nan), np.append(amounts.list_log_sd, np.nan)], axis=1),
         cap=float(amounts.cap),
         limited_log_mean=limited_log_mean(amounts.scale, dof),
     )
@@ -104,32 +99,24 @@ def with_none(effects: Floats) -> Floats:
 
 
 def _no_odds() -> Odds:
-    one, column = np.ones(1), np.ones((1, 1))
+    table = np.ones((1, 1, 2))
     return Odds(
         size_edges=np.zeros(0),
-        close_base=one,
-        close_age=column,
-        close_stage=column,
-        close_week=np.ones((1, WEEKS_PER_QUARTER)),
-        close_size=column,
-        close_segment=column,
-        close_product=column,
-        win_base=one,
-        win_age=column,
-        win_stage=column,
-        win_week=np.ones((1, WEEKS_PER_QUARTER)),
-        win_size=column,
-        win_segment=column,
-        win_product=column,
-        win_territory=column,
-        win_rep=column,
+        base=np.ones((1, 2)),
+        age=table,
+        stage=table,
+        week=np.ones((1, WEEKS_PER_QUARTER, 2)),
+        size=table,
+        segment=table,
+        product=table,
+        territory=table,
+        rep=table,
         shock_scale=np.zeros((1, 2)),
         shock_correlation=np.zeros(1),
         first_shock=np.zeros((1, 2)),
         first_known=np.zeros(1, dtype=bool),
         move=np.ones((1, 1, 1)),
-        move_cumulative=np.ones((1, 1, 1)),
-        first_cumulative=column,
+        path=np.ones((1, 2, 1)),
     )
 
 
@@ -144,8 +131,7 @@ def _no_amounts() -> Amounts:
         product=column,
         segment=column,
         rep=column,
-        list_log_mean=np.full(1, np.nan),
-        list_log_sd=np.full(1, np.nan),
+        lists=np.full((1, 2), np.nan),
         cap=1.0,
         limited_log_mean=np.zeros((1, len(NODES))),
     )

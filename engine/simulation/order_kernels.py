@@ -47,7 +47,7 @@ class Site(NamedTuple):
     share: Floats
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def order_shocks(book: OrderBook, first_scale: float, draw: int, state: Stream, shocks: Floats) -> None:
     """Fill ``shocks`` [month, 3] of one path: factor of ordering ``exp(-shock)``, shift of log amounts, factor of first orders."""
     for month in range(len(shocks)):
@@ -56,7 +56,7 @@ def order_shocks(book: OrderBook, first_scale: float, draw: int, state: Stream, 
         shocks[month, 2] = math.exp(first_scale * normal(state))
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def block_shocks(book: OrderBook, first_scale: float, clock: Clock, draw: int, span: Span, block: int) -> Floats:
     """`order_shocks` of every path of a block; [path, month, 3]."""
     state, shocks = np.empty(4, np.uint64), np.empty((span.size, len(clock.months), 3))
@@ -66,7 +66,7 @@ def block_shocks(book: OrderBook, first_scale: float, clock: Clock, draw: int, s
     return shocks
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def grade_of(edges: Floats, level: float) -> int:
     """Number of grades at or below the level."""
     grade = 0
@@ -75,7 +75,7 @@ def grade_of(edges: Floats, level: float) -> int:
     return grade
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def order_chance(book: OrderBook, draw: int, month: int, buyer: Buyer, shock: float) -> float:
     """Chance that an account orders in a month."""
     state = book.states[buyer.cycle, buyer.elapsed]
@@ -83,7 +83,7 @@ def order_chance(book: OrderBook, draw: int, month: int, buyer: Buyer, shock: fl
     return 1.0 / (1.0 + book.base[draw] * book.state[draw, state] * book.season[draw, month, grade] * shock)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def order_log_amount(book: OrderBook, draw: int, month: int, buyer: Buyer, shock: float, state: Stream) -> float:
     """Draw the log of an order's amount."""
     grade, age = grade_of(book.grade_edges, buyer.level), min(buyer.orders, book.carry.shape[1]) - 1
@@ -96,20 +96,20 @@ def order_log_amount(book: OrderBook, draw: int, month: int, buyer: Buyer, shock
     return min(centre + book.amount_scale[draw, grade] * noise, book.cap)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def after_order(decay: float, buyer: Buyer, log_amount: float) -> Buyer:
     """The account in the month of its order."""
     weight = 1.0 + (1.0 - decay) * buyer.weight
     return Buyer(buyer.cycle, buyer.group, 0, buyer.orders + 1, buyer.level + (log_amount - buyer.level) / weight, weight)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def later(buyer: Buyer) -> Buyer:
     """The account one month on."""
     return Buyer(buyer.cycle, buyer.group, buyer.elapsed + 1, buyer.orders, buyer.level, buyer.weight)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def book_order(ledger: Ledger, path: int, month: int, amount: float, site: Site) -> None:
     """Enter an order, split over its products."""
     book_total(ledger, path, site.account, site.rep, site.territory, month, amount, NEW_REVENUE)
@@ -123,7 +123,7 @@ def book_order(ledger: Ledger, path: int, month: int, amount: float, site: Site)
             ledger.sample[path, site.cell[split], slot] += amount * site.share[split]
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(error_model="numpy", nogil=True)
 def known_orders(book: OrderBook, first_scales: Floats, clock: Clock, span: Span, draws: Ints, ledger: Ledger) -> None:
     """Run every known buyer through the months of every path of a chunk.
 
@@ -173,7 +173,7 @@ def known_orders(book: OrderBook, first_scales: Floats, clock: Clock, span: Span
                         book_order(ledger, offset + path, month, math.exp(log_amount), site)
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
+@njit(error_model="numpy", nogil=True)
 def first_orders(
     book: OrderBook, first: FirstOrders, territories: Ints, clock: Clock, span: Span, draws: Ints, ledger: Ledger
 ) -> None:
@@ -205,7 +205,7 @@ def first_orders(
                         new_customer(book, first, draw, territory, month, shocks[path], site, ledger, offset + path, state)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def new_customer(
     book: OrderBook,
     first: FirstOrders,

@@ -24,6 +24,7 @@ from engine.simulation.ledger import (
     REVENUE,
     REVENUE_BY_TOTAL,
     Outputs,
+    cell_members,
     close_chunk,
     new_ledger,
     new_outputs,
@@ -115,12 +116,12 @@ def run_chunks(world: World, settings: SimulationSettings, draws: Ints, seed: np
 def run_chunk(world: World, out: Outputs, chunk: int, span: Span, draws: Ints) -> None:
     """All legs of one chunk of paths. ``draws`` [block], the posterior draw of every block of the run."""
     first = span.first * span.size
-    ledger = new_ledger(world, out, first, min(span.last * span.size, span.paths) - first)
+    ledger = new_ledger(world, cell_members(world), out, first, min(span.last * span.size, span.paths) - first)
     clock = world.clock
     open_deals(world.odds, world.amounts, world.pipeline, clock, span, draws, ledger, out.deals[chunk])
     new_deals(world.odds, world.amounts, world.arrivals, clock, span, draws, ledger)
     known_orders(world.orders, world.first.shock_scale, clock, span, draws, ledger)
-    first_orders(world.orders, world.first, world.cells.territory, clock, span, draws, ledger)
+    first_orders(world.orders, world.first, clock, span, draws, ledger)
     close_chunk(ledger, world.booked, world.cells, out, chunk, first)
 
 
@@ -220,5 +221,5 @@ def build_deals(world: World, out: Outputs, late: Floats, index: Ints) -> DealOu
 
 
 def build_planning(out: Outputs) -> PlanningOutcomes:
-    """Drop the members for none."""
-    return PlanningOutcomes(account=np.ascontiguousarray(out.account[:, :-1]), fixed=np.ascontiguousarray(out.fixed[:, :-1]))
+    """Drop the member for no rep."""
+    return PlanningOutcomes(account=out.account, fixed=np.ascontiguousarray(out.fixed[:, :-1]))

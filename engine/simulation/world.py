@@ -16,47 +16,44 @@ from models.panel import Bools, Floats, Ints
 type Keys = NDArray[np.uint64]
 
 
+CLOSE, WIN, SHARE = 0, 1, 2
+"""Last axis of tables of odds: against closing in a week, against winning given closing; of calendars also the share of the
+week that is left."""
+
+
 class Odds(NamedTuple):
-    """Closing and winning: factors ``exp(-effect)`` of `models.draws.ClosingDraws`.
+    """Closing and winning: factors ``exp(-effect)`` of `models.draws.ClosingDraws`, both sides side by side in the last axis.
 
     Attributes
     ----------
     size_edges : [size - 1] see `models.draws.ClosingDraws`
-    close_base, win_base : [D]
-    close_age, win_age : [D, week of age] the last one holds for all later weeks
-    close_stage, win_stage, close_week, win_week, close_size, win_size : [D, ...]
-    close_segment, win_segment, close_product, win_product, win_territory, win_rep : [D, ... + 1]
+    base : [D, 2]
+    age : [D, week of age, 2] the last one holds for all later weeks
+    stage, week, size : [D, ..., 2]
+    segment, product, territory, rep : [D, ... + 1, 2]
     shock_scale, shock_correlation : [D, 2], [D]
     first_shock : [D, 2] fitted shocks of the first simulated month
     first_known : [1] whether that month has fitted shocks
-    move, move_cumulative : [D, stage, stage]
-    first_cumulative : [D, stage]
+    move : [D, stage, stage] weekly chance to go from row to column, of a deal that stays open
+    path : [D, stage + 1, stage] the same summed up along the rows, then the first stage of a new deal
     """
 
     size_edges: Floats
-    close_base: Floats
-    close_age: Floats
-    close_stage: Floats
-    close_week: Floats
-    close_size: Floats
-    close_segment: Floats
-    close_product: Floats
-    win_base: Floats
-    win_age: Floats
-    win_stage: Floats
-    win_week: Floats
-    win_size: Floats
-    win_segment: Floats
-    win_product: Floats
-    win_territory: Floats
-    win_rep: Floats
+    base: Floats
+    age: Floats
+    stage: Floats
+    week: Floats
+    size: Floats
+    segment: Floats
+    product: Floats
+    territory: Floats
+    rep: Floats
     shock_scale: Floats
     shock_correlation: Floats
     first_shock: Floats
     first_known: Bools
     move: Floats
-    move_cumulative: Floats
-    first_cumulative: Floats
+    path: Floats
 
 
 class Amounts(NamedTuple):
@@ -66,7 +63,7 @@ class Amounts(NamedTuple):
     ----------
     base, scale, dof, zero, exact : [D]
     product, segment, rep : [D, ... + 1]
-    list_log_mean, list_log_sd : [product + 1], NaN where deals have no list amount
+    lists : [product + 1, 2] mean and SD of the log of list amounts, NaN where deals have none
     cap : see `models.draws.AmountDraws`
     limited_log_mean : [D, node] log E[min(exp(scale t), exp(z))] at ``z = scale sinh(node position)``
     """
@@ -79,8 +76,7 @@ class Amounts(NamedTuple):
     product: Floats
     segment: Floats
     rep: Floats
-    list_log_mean: Floats
-    list_log_sd: Floats
+    lists: Floats
     cap: float
     limited_log_mean: Floats
 
@@ -151,7 +147,7 @@ class Arrivals(NamedTuple):
 
 
 class CellMap(NamedTuple):
-    """Members each cell belongs to; the last member of every level is for cells without one.
+    """Members that each cell belongs to; the last member of every level is for cells without one.
 
     Attributes
     ----------
@@ -168,38 +164,6 @@ class CellMap(NamedTuple):
     manager: Ints
     region: Ints
     sizes: tuple[int, int, int, int, int, int]
-
-
-class Hazards(NamedTuple):
-    """Odds of one block of paths: one posterior draw with the shocks of its months, base rates and calendar multiplied out.
-
-    Attributes
-    ----------
-    close_calendar, win_calendar : [week]
-    close_age, win_age : [week of age]
-    close_stage, win_stage, close_size, win_size, close_segment, win_segment, close_product, win_product : [...]
-    win_territory, win_rep : [...]
-    move, move_cumulative : [stage, stage]
-    first_cumulative : [stage]
-    """
-
-    close_calendar: Floats
-    win_calendar: Floats
-    close_age: Floats
-    win_age: Floats
-    close_stage: Floats
-    win_stage: Floats
-    close_size: Floats
-    win_size: Floats
-    close_segment: Floats
-    win_segment: Floats
-    close_product: Floats
-    win_product: Floats
-    win_territory: Floats
-    win_rep: Floats
-    move: Floats
-    move_cumulative: Floats
-    first_cumulative: Floats
 
 
 class Span(NamedTuple):

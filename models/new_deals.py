@@ -1,0 +1,180 @@
+"""Arrivals of new deals per rep and month: negative binomial around season, level, territory, rep and ramp.
+
+The rule this module keeps: only whole months count, from the first whose creations the export covers fully to the last
+that ended by the as-of date; a rep is exposed only while employed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from models.calendar import MONTHS_PER_YEAR, day_of_month, month_number, month_of_year
+from models.diagnostics import diagnose
+from models.draws import ArrivalDraws, Diagnostics
+from models.fitting import sample
+from models.panel import NONE, Floats, Ints, Panel
+from models.pooling import Group, Pooled, approximate, count_working, members, negative_binomial, predictor, scales
+from models.settings import ArrivalSettings, ModelSettings
+
+USUAL_DISPERSION = 8.0
+"""Prior median of the negative binomial's alpha per rep and month."""
+
+DAYS_PER_MONTH = 365.25 / 12
+MONTHS_TO_TELL_A_SEASON = 24
+"""Below this many months a season cannot be told from a trend."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """New deals per rep and month in which the rep was exposed.
+
+    Attributes
+    ----------
+    rep : [row] index
+    month : [row] months after ``first``
+    count : [row] deals created
+    exposure : [row] full-time equivalents employed, above zero
+    tenure : [row] months since the rep's start at the middle of the month, infinite where the start is unknown
+    first, months : first month since 1970-01, and how many
+    """
+
+    rep: Ints
+    month: Ints
+    count: Ints
+    exposure: Floats
+    tenure: Floats
+    first: int
+    months: int
+
+
+def fit_arrivals(panel: Panel, settings: ModelSettings, seed: int) -> tuple[ArrivalDraws, Diagnostics] | None:
+    """Fit the arrivals of new deals.
+
+    Parameters
+    ----------
+    panel : a company as of a date
+    settings : of all models; ``settings.arrivals`` and ``settings.sampler`` are used
+    seed : of the chains
+
+    Returns
+    -------
+    tuple of ArrivalDraws and Diagnostics, or None when there is no whole month with an exposed rep
+    """
+    asked = settings.arrivals
+    counts = count_new_deals(panel, asked.recent_months)
+    if not len(counts.count):
+        return None
+    usual = float(np.log(max(counts.count.sum(), 1) / counts.exposure.sum()))
+    pooled = _pooled(panel, counts, asked, usual)
+    trace = sample(_model(counts, pooled, asked), settings.sampler, seed)
+    effects = {name: trace.draws("effects")[:, where] for name, where in pooled.slices().items()}
+    learned = scales(pooled, trace.draws("effects_scale"))
+    draws = ArrivalDraws(
+        base=effects["base"][:, 0] + usual,
+        level=effects["step"].sum(axis=1),
+        level_scale=np.full(len(effects["step"]), asked.level_scale),
+        season=effects["season"],
+        territory=effects["territory"],
+        rep=effects["rep"],
+        ramp_months=trace.draws("ramp_months"),
+        shock_scale=learned["shock"],
+        dispersion=trace.draws("dispersion"),
+    )
+    names = ("effects", "effects_scale", "ramp_months", "dispersion")
+    return draws, diagnose("arrivals", trace, names, int(counts.count.sum()), len(counts.count))
+
+
+def count_new_deals(panel: Panel, recent_months: int) -> Counts:
+    """Count created deals by rep and month of the observed window.
+
+    A rep without a start date is exposed from the month after the first deal on, without an end date to the window's end
+    while active, else to the month of the last deal.
+    """
+    last = int(month_number(np.array([panel.as_of + np.timedelta64(1, "D")]))[0]) - 1
+    opening = int(month_number(np.array([panel.first_day]))[0]) + int(day_of_month(np.array([panel.first_day]))[0] > 1)
+    first = max(opening, last - recent_months + 1)
+    months, reps = max(last - first + 1, 0), len(panel.reps.labels)
+    sold = panel.deals.rep != NONE
+    created, rep = month_number(panel.deals.created[sold]), panel.deals.rep[sold]
+    inside = (created >= first) & (created <= last)
+    table = np.zeros((reps, months), dtype=np.int64)
+    np.add.at(table, (rep[inside], created[inside] - first), 1)
+    share = _employed(panel, rep, created, np.arange(first, last + 1))
+    where, month = np.nonzero(share > 0)
+    middle = np.arange(first, last + 1).astype("datetime64[M]").astype("datetime64[D]") + np.timedelta64(15, "D")
+    start = panel.reps.start[where].astype("datetime64[D]")
+    tenure = np.where(np.isnat(start), np.inf, (middle[month] - start) / np.timedelta64(1, "D") / DAYS_PER_MONTH)
+    exposure = panel.reps.fte[where] * share[where, month]
+    kept = exposure > 0
+    return Counts(
+        rep=where[kept],
+        month=month[kept],
+        count=table[where, month][kept],
+        exposure=exposure[kept],
+        tenure=np.maximum(tenure[kept], 0.25),
+        first=first,
+        months=months,
+    )
+
+
+def _employed(panel: Panel, rep: Ints, created: Ints, months: Ints) -> Floats:
+    """[rep, month] share of the days of each month in which the rep was there to sell."""
+    opens = months.astype("datetime64[M]").astype("datetime64[D]")
+    closes = (months + 1).astype("datetime64[M]").astype("datetime64[D]")
+    reps = panel.reps
+    earliest, latest = np.full(len(reps.labels), np.iinfo(np.int64).max), np.full(len(reps.labels), -1)
+    np.minimum.at(earliest, rep, created)
+    np.maximum.at(latest, rep, created)
+    seen = latest >= 0
+    after_first = np.where(seen, earliest + 1, 0).astype("datetime64[M]").astype("datetime64[D]")
+    through_last = np.where(reps.active & seen, months[-1] + 1 if len(months) else 0, np.where(seen, latest + 1, 0))
+    start = np.where(np.isnat(reps.start), after_first, reps.start.astype("datetime64[D]"))
+    stop = np.where(
+        np.isnat(reps.end), through_last.astype("datetime64[M]").astype("datetime64[D]"), reps.end.astype("datetime64[D]") + 1
+    )
+    days = np.minimum(stop[:, None], closes) - np.maximum(start[:, None], opens)
+    share = days.astype("timedelta64[D]").astype(float).clip(min=0.0) / (closes - opens).astype(float)
+    return np.where(seen[:, None] | ~np.isnat(reps.start)[:, None], share, 0.0)
+
+
+def _pooled(panel: Panel, counts: Counts, settings: ArrivalSettings, usual: float) -> Pooled:
+    """Effects on the log rate; the level is a sum of monthly steps, so that its latest value is known best."""
+    rows = len(counts.count)
+    season = month_of_year(counts.first + counts.month)
+    enough = counts.months >= MONTHS_TO_TELL_A_SEASON
+    steps = (counts.month[:, None] >= np.arange(1, counts.months)).astype(float)
+    groups = (
+        Group("base", np.ones((rows, 1)), 1.0, free=False),
+        Group("season", members(season, MONTHS_PER_YEAR), settings.season_scale if enough else settings.short_season_scale, free=True),
+        Group("territory", members(panel.reps.territory[counts.rep], len(panel.territories)), settings.effect_scale, free=True),
+        Group("rep", members(counts.rep, len(panel.reps.labels)), settings.effect_scale, free=True),
+        Group("shock", members(counts.month, counts.months), settings.shock_scale, free=True),
+        # Not learned: three years of months do not tell a step of the level from a shock, and the chains would not mix.
+        Group("step", steps, settings.level_scale, free=False),
+    )
+    return Pooled(groups, usual + np.log(counts.exposure) + log_ramp(counts.tenure, settings.ramp_months))
+
+
+def log_ramp(tenure: Floats, ramp_months: float) -> Floats:
+    """Log of the share of full speed after ``tenure`` months: ``log(1 - exp(-tenure / ramp_months))``."""
+    return np.log(-np.expm1(-tenure / ramp_months))
+
+
+def _model(counts: Counts, pooled: Pooled, settings: ArrivalSettings) -> pm.Model:
+    """Negative binomial counts; the ramp enters as a correction of the one that the coordinates were found with."""
+    _, white = approximate(pooled, count_working(counts.count, USUAL_DISPERSION))
+    ramping = np.flatnonzero(np.isfinite(counts.tenure))
+    with pm.Model() as model:
+        log_mean = predictor("effects", pooled, white)
+        log_months = pm.Normal("log_ramp_months", np.log(settings.ramp_months), 0.5)
+        months = pm.Deterministic("ramp_months", pt.exp(log_months))
+        if len(ramping):
+            tenure = pm.Data("tenure", counts.tenure[ramping])
+            usual = pm.Data("usual_ramp", log_ramp(counts.tenure[ramping], settings.ramp_months))
+            correction = pt.log(-pt.expm1(-tenure / months)) - usual
+            log_mean = pt.inc_subtensor(log_mean[pm.Data("ramping", ramping)], correction)
+        dispersion = pm.LogNormal("dispersion", np.log(USUAL_DISPERSION), 1.0)
+        pm.Potential("likelihood", negative_binomial(counts.count, log_mean, dispersion))
+    return model
