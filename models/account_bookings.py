@@ -89,7 +89,9 @@ def fit_bookings(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Orde
         split_account=split_account,
         split_product=split_product,
         split_share=split_share,
-    ), _together([_diagnose(fit) for fit in (timing, amounts, firsts)], len(months) + len(history), len(cells) + len(rows))
+    ), _together(
+        [_diagnose(fit) for fit in (timing, amounts, firsts)], len(months) + len(history), len(cells) + len(rows)
+    )
 
 
 def _timing_draws(timing: Fit, grades: int) -> tuple[Floats, Floats]:

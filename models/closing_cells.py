@@ -109,7 +109,8 @@ def _effects(rows: Covariates, success: Floats, settings: ClosingSettings) -> Ef
     if {"size", "product"} <= rows.sizes.keys() and _determines(rows.levels["product"], rows.levels["size"]):
         # List prices: the size says nothing that the product does not.
         del rows.sizes["size"]
-    optional = sorted((n for n in rows.sizes if n not in KEPT), key=lambda n: _information(rows.levels[n], success))
+    told = {name: _information(rows.levels[name], rows.levels["age"], success) for name in rows.sizes if name not in KEPT}
+    optional = sorted(told, key=lambda name: told[name])
     names = list(rows.sizes)
     first, inverse = _distinct(rows, names)
     while len(first) > settings.max_cells and optional:
@@ -163,12 +164,10 @@ def _determines(level: Ints, other: Ints) -> bool:
     return len(np.unique(pairs[0])) == pairs.shape[1]
 
 
-def _information(level: Ints, success: Floats) -> float:
-    """Pearson chi-square of the one-way table per degree of freedom."""
-    count = np.bincount(level + 1)
-    hits = np.bincount(level + 1, success)
-    chance = success.mean()
-    seen = count > 0
-    expected = count[seen] * chance
-    spread = np.maximum(expected * (1 - chance), 1e-12)
-    return float(((hits[seen] - expected) ** 2 / spread).sum() / max(int(seen.sum()) - 1, 1))
+def _information(level: Ints, age: Ints, success: Floats) -> float:
+    """How much a covariate tells beyond age: chi-square of observed against expected successes per degree of freedom."""
+    chance = (np.bincount(age, success) / np.maximum(np.bincount(age), 1))[age]
+    excess = np.bincount(level + 1, success - chance)
+    spread = np.bincount(level + 1, chance * (1 - chance))
+    seen = spread > 0
+    return float((excess[seen] ** 2 / spread[seen]).sum() / max(int(seen.sum()) - 1, 1))

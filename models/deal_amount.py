@@ -28,6 +28,9 @@ USUAL_DOF = 6.0
 LEAST_DOF = 1.5
 """Smallest number of degrees of freedom: below it a handful of deals would decide every sum."""
 
+THINNING = 2
+"""Steps per draw kept: a step is cheap here, what follows from a draw (the simulation) is not."""
+
 PRODUCT_WEIGHT = 5.0
 """Deals that the company's own list amounts count for in the distribution of a product's."""
 
@@ -75,15 +78,16 @@ def fit_amounts(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Amoun
     middle = float(np.median(np.repeat(rows.log_ratio, rows.count.astype(int)))) if len(rows.count) else 0.0
     pooled = _pooled(panel, rows, asked, middle)
     model = _model(rows, pooled, asked)
-    trace = sample(model, settings.sampler, seed)
-    effects = {name: trace.draws("effects")[:, where] for name, where in pooled.slices().items()}
+    sampler = settings.sampler.model_copy(update={"draws": settings.sampler.draws * THINNING})
+    trace = sample(model, sampler, seed)
+    effects = {name: trace.draws("effects", THINNING)[:, where] for name, where in pooled.slices().items()}
     count = len(effects["base"])
     rng = np.random.default_rng([seed, 1])
     mean, sd = list_distribution(panel, listed, asked, middle)
     draws = AmountDraws(
         base=effects["base"][:, 0] + middle,
-        scale=trace.draws("noise"),
-        dof=trace.draws("dof"),
+        scale=trace.draws("noise", THINNING),
+        dof=trace.draws("dof", THINNING),
         zero=rng.beta(0.5 + zero.sum(), 9.5 + won.sum() - zero.sum(), count),
         exact=rng.beta(0.5 + exact.sum(), 0.5 + (won & ~zero & (listed > 0)).sum() - exact.sum(), count),
         product=effects["product"],

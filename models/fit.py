@@ -1,9 +1,10 @@
-"""All sub-models of a company: closing in one process, the small ones in another, the same draws on any number."""
+"""All sub-models of a company, side by side in worker processes: the same draws on any number of them."""
 
 from collections.abc import Callable
 from typing import Any
 
 from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from models.draws import Diagnostics, Draws
 from models.panel import Panel
@@ -11,6 +12,9 @@ from models.settings import Leg, ModelSettings
 
 NAMES = ("closing", "amounts", "arrivals", "orders")
 """Sub-models, in the order of the fields of `Draws`."""
+
+LONGEST_FIRST = ("orders", "closing", "arrivals", "amounts")
+"""The order in which workers take them, so that none of them ends with a long one alone."""
 
 type Part = tuple[Any, Diagnostics] | None
 """Draws of one sub-model and their diagnostics; None where the panel has nothing to learn from."""
@@ -37,10 +41,10 @@ def fit_all(panel: Panel, settings: ModelSettings, seed: int) -> Draws:
     names = sub_models(panel, settings)
     if not names:
         raise ValueError(f"nothing to fit: no closed deal and no order for the legs {settings.legs}")
-    # Two queues, the longest sub-model alone: chains and sub-models run one after another within each.
-    queues = [[name for name in names if name == "closing"], [name for name in names if name != "closing"]]
-    jobs = [delayed(fit_queue)(queue, panel, settings, seed) for queue in queues if queue]
-    fitted = dict(pair for pairs in Parallel(n_jobs=min(settings.sampler.cores, len(jobs)))(jobs) for pair in pairs)
+    ordered = sorted(names, key=LONGEST_FIRST.index)
+    jobs = [delayed(fit_one)(name, panel, settings, seed + NAMES.index(name)) for name in ordered]
+    parts = Parallel(n_jobs=min(settings.sampler.cores, 2, len(jobs)))(jobs)
+    fitted = dict(zip(ordered, parts, strict=True))
     found = {name: part for name in names if (part := fitted[name]) is not None}
     return Draws(
         count=settings.sampler.chains * settings.sampler.draws,
@@ -56,9 +60,9 @@ def sub_models(panel: Panel, settings: ModelSettings) -> list[str]:
     return names + (["orders"] if "bookings" in wanted and panel.has_orders else [])
 
 
-def fit_queue(names: list[str], panel: Panel, settings: ModelSettings, seed: int) -> list[tuple[str, Part]]:
-    """Fit some sub-models one after another."""
-    return [(name, _fitter(name)(panel, settings, seed + NAMES.index(name))) for name in names]
+def fit_one(name: str, panel: Panel, settings: ModelSettings, seed: int) -> Part:
+    """Fit one sub-model."""
+    return _fitter(name)(panel, settings, seed)
 
 
 def _fitter(name: str) -> Callable[[Panel, ModelSettings, int], Part]:

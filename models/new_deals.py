@@ -21,6 +21,9 @@ from models.settings import ArrivalSettings, ModelSettings
 USUAL_DISPERSION = 8.0
 """Prior median of the negative binomial's alpha per rep and month."""
 
+THINNING = 3
+"""Steps per draw kept: the scale of the shocks mixes slowly, and a step of this small model is cheap."""
+
 DAYS_PER_MONTH = 365.25 / 12
 MONTHS_TO_TELL_A_SEASON = 24
 """Below this many months a season cannot be told from a trend."""
@@ -68,9 +71,10 @@ def fit_arrivals(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Arri
         return None
     usual = float(np.log(max(counts.count.sum(), 1) / counts.exposure.sum()))
     pooled = _pooled(panel, counts, asked, usual)
-    trace = sample(_model(counts, pooled, asked), settings.sampler, seed)
-    effects = {name: trace.draws("effects")[:, where] for name, where in pooled.slices().items()}
-    learned = scales(pooled, trace.draws("effects_scale"))
+    sampler = settings.sampler.model_copy(update={"draws": settings.sampler.draws * THINNING})
+    trace = sample(_model(counts, pooled, asked), sampler, seed)
+    effects = {name: trace.draws("effects", THINNING)[:, where] for name, where in pooled.slices().items()}
+    learned = scales(pooled, trace.draws("effects_scale", THINNING))
     draws = ArrivalDraws(
         base=effects["base"][:, 0] + usual,
         level=effects["step"].sum(axis=1),
@@ -78,9 +82,9 @@ def fit_arrivals(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Arri
         season=effects["season"],
         territory=effects["territory"],
         rep=effects["rep"],
-        ramp_months=trace.draws("ramp_months"),
+        ramp_months=trace.draws("ramp_months", THINNING),
         shock_scale=learned["shock"],
-        dispersion=trace.draws("dispersion"),
+        dispersion=trace.draws("dispersion", THINNING),
     )
     names = ("effects", "effects_scale", "ramp_months", "dispersion")
     return draws, diagnose("arrivals", trace, names, int(counts.count.sum()), len(counts.count))
@@ -132,7 +136,7 @@ def _employed(panel: Panel, rep: Ints, created: Ints, months: Ints) -> Floats:
     through_last = np.where(reps.active & seen, months[-1] + 1 if len(months) else 0, np.where(seen, latest + 1, 0))
     start = np.where(np.isnat(reps.start), after_first, reps.start.astype("datetime64[D]"))
     stop = np.where(
-        np.isnat(reps.end), through_last.astype("datetime64[M]").astype("datetime64[D]"), reps.end.astype("datetime64[D]") + 1
+        np.isnat(reps.end), through_last.astype("datetime64[M]").astype("datetime64[D]"), reps.end.astype("datetime64[D]") + np.timedelta64(1, "D")
     )
     days = np.minimum(stop[:, None], closes) - np.maximum(start[:, None], opens)
     share = days.astype("timedelta64[D]").astype(float).clip(min=0.0) / (closes - opens).astype(float)

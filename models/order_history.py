@@ -51,9 +51,7 @@ def order_state(cycle, elapsed):  # type: ignore[no-untyped-def]  # ints, arrays
     length = cycle + (cycle == 0)
     due = (elapsed % length) == 0
     cycles = elapsed // length
-    in_phase = due * (
-        DUE * (cycles == 1) + DUE_2 * (cycles == 2) + DUE_3 * (cycles == 3) + DUE_MORE * (cycles > 3)
-    )
+    in_phase = due * (DUE * (cycles == 1) + DUE_2 * (cycles == 2) + DUE_3 * (cycles == 3) + DUE_MORE * (cycles > 3))
     past_due = AFTER_DUE * (elapsed == cycle + 1) + OVERDUE * (elapsed > cycle + 1) * (elapsed < 2 * cycle)
     between = (1 - due) * (BEFORE_DUE * (elapsed == cycle - 1) + past_due + OFF_PHASE * (elapsed > 2 * cycle))
     aperiodic = (

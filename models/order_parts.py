@@ -98,7 +98,7 @@ def fit_amounts(rows: AmountRows, grades: int, settings: OrderSettings, sampler:
     distance = rows.level - rows.group
     groups = [
         Group("carry", ages * distance[:, None], CARRY_SD, free=False),
-        Group("age", ages, settings.amount_effect_scale, free=False),
+        Group("age", ages, settings.amount_age_scale, free=False),
         Group("season", members(month_of_year(rows.month), MONTHS_PER_YEAR), settings.amount_season_scale, free=True),
         Group("shock", members(rows.month - start, months), settings.amount_shock_scale, free=True),
     ]
@@ -130,7 +130,12 @@ def fit_first(first: FirstOrders, settings: OrderSettings, sampler: SamplerSetti
     mean = max(float(first.counts.mean()), 0.02) if first.counts.size else 0.02
     groups = [
         Group("base", np.ones((len(when), 1)), 1.5, free=False),
-        Group("season", members(month_of_year(first.months)[when], MONTHS_PER_YEAR), settings.first_season_scale, free=True),
+        Group(
+            "season",
+            members(month_of_year(first.months)[when], MONTHS_PER_YEAR),
+            settings.first_season_scale,
+            free=True,
+        ),
         # Not learned: few exports show the same month often enough to tell a shock from the season.
         Group("shock", members(when, max(months, 1)), settings.first_shock_scale, free=False),
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.order_cycles import Cycles
-from models.order_history import STATES, AccountMonths, OrderHistory, order_state
+from models.order_history import STATES, AccountMonths, OrderHistory, order_state, usual_gap
 from models.panel import NONE, Floats, Ints, Panel
 from models.settings import OrderSettings
 
@@ -91,8 +91,14 @@ def group_level(panel: Panel, history: OrderHistory, accounts_worth: float = 5.0
 
 
 def amount_rows(history: OrderHistory, group: Floats, edges: Floats, settings: OrderSettings) -> AmountRows:
-    """Repeated orders as regression rows, the latest ``settings.max_orders`` of them."""
+    """Repeated orders as regression rows, the latest ``settings.max_orders`` of them.
+
+    The second order seen of an account whose history is cut off where the export begins is left out: the one before it
+    was not its first, and may not have been seen whole.
+    """
     again = np.flatnonzero(history.number > 1)
+    cut_off = (history.number[again] == 2) & (history.month[again - 1] < history.first_month + usual_gap(history))
+    again = again[~cut_off] if not cut_off.all() else again
     again = np.sort(again[np.argsort(-history.month[again], kind="stable")][: settings.max_orders])
     return AmountRows(
         log_amount=history.log_amount[again],

@@ -160,15 +160,19 @@ class OrderSettings(BaseModel):
     """Prior scale of the SD of the monthly shock to the logit of ordering."""
 
     amount_effect_scale: Scale = 0.3
-    """Prior scale of class effects on the log amount."""
+    """Prior scale of the SD of the grades' effects on the log amount."""
+
+    amount_age_scale: Scale = 0.05
+    """Prior SD of the age classes' effects on the log amount; small, since customers who came in one wave age in step with
+    the seasons."""
 
     amount_noise: Scale = 0.5
     """Prior median of the SD of an account's usual log amounts around its level."""
 
-    amount_season_scale: Scale = 0.15
+    amount_season_scale: Scale = 0.3
     """Prior scale of the SD of the month-of-year effects on the log amount."""
 
-    amount_shock_scale: Scale = 0.15
+    amount_shock_scale: Scale = 0.1
     """Prior scale of the SD of the monthly shock to all log amounts."""
 
     cap_factor: float = Field(default=2.0, ge=1, le=100)

@@ -6,7 +6,8 @@ import numpy as np
 
 from optimization.plan import Infeasible
 from optimization.problem import NONE, Bools, Ints, TerritoryProblem
-from optimization.pulp_model import Effort, build, solve_integral
+from optimization.pulp_model import Effort, Solution, solve_integral
+from optimization.rounding import Question, solve_near_relaxation
 from optimization.rules import RULES, Case, build_case, rows_of
 from optimization.settings import AllocationSettings
 
@@ -65,11 +66,18 @@ def _feasible(case: Case, deadline: float) -> bool | None:
     """Whether any plan exists; None when the time is up."""
     if not case.blocks.allowed.any(axis=1).all():
         return False
-    model = build(case, None, case.blocks.allowed)
-    answer = solve_integral(case, model, Effort(0.0, 2**30, deadline), None)
+    answer = _ask(case, Question(cost=case.blocks.moved_accounts), deadline)
     if answer.status == "infeasible":
         return False
     return True if answer.plan is not None else None
+
+
+def _ask(case: Case, question: Question, deadline: float) -> Solution:
+    """Answer of the solver: exact for small problems, near the relaxation for others."""
+    if case.blocks.allowed.sum() <= case.settings.integer_pairs:
+        model = question.model(case, case.blocks.allowed)
+        return solve_integral(case, model, Effort(1e-6, 2**30, deadline), None)
+    return solve_near_relaxation(case, question, Effort(REPAIR_GAP, REPAIR_NODES, deadline), None)
 
 
 def _repairs(
@@ -99,9 +107,7 @@ def _give_way(case: Case, name: str, deadline: float) -> float | None:
     """Small relaxation of the rule (in its own unit, rounded up) with which a plan exists; None if none is enough."""
     if not case.blocks.allowed.any(axis=1).all():
         return None
-    answer = solve_integral(
-        case, build(case, None, case.blocks.allowed, relaxed=name), Effort(REPAIR_GAP, REPAIR_NODES, deadline), None
-    )
+    answer = _ask(case, Question(relaxed=name), deadline)
     if answer.plan is None:
         return None
     plan = answer.plan
@@ -130,9 +136,7 @@ def _fewest_exceptions(
     if not loose.blocks.allowed.any(axis=1).all():
         return None
     exception = (loose.blocks.allowed & ~strict.blocks.allowed) * loose.blocks.accounts[:, None]
-    answer = solve_integral(
-        loose, build(loose, None, loose.blocks.allowed, cost=exception), Effort(REPAIR_GAP, REPAIR_NODES, deadline), None
-    )
+    answer = _ask(loose, Question(cost=exception), deadline)
     if answer.plan is None:
         return None
     return _names(problem, loose, answer.plan, exception > 0, name)

@@ -64,7 +64,13 @@ class Solution:
 
 
 def build(
-    case: Case, linear: Linear | None, arcs: Bools, *, relaxed: str | None = None, cost: Floats | None = None
+    case: Case,
+    linear: Linear | None,
+    arcs: Bools,
+    *,
+    relaxed: str | None = None,
+    cost: Floats | None = None,
+    most: float | None = None,
 ) -> Model:
     """Build the model.
 
@@ -72,7 +78,8 @@ def build(
     ----------
     linear : scores and costs; None asks only for any plan
     arcs : [block, rep] pairs to consider, a subset of what is allowed
-    relaxed : name of a rule that may give way; by how much is then added to the objective (see `Row.relaxed`)
+    relaxed : name of a rule that may give way; see `Row.relaxed`
+    most : by how much it may at most; without a limit the least is sought
     cost : [block, rep] cost of the pairs where there are no scores
     """
     program = pulp.LpProblem("territories", pulp.LpMinimize)
@@ -84,7 +91,9 @@ def build(
     model = Model(program, block, rep, assign, given, {})
     objective = pulp.LpAffineExpression.empty()
     if relaxed is not None:
-        objective += (give := program.add_variable("give_way", 0, 1e12))
+        give = program.add_variable("give_way", 0, 1e12 if most is None else most)
+        if most is None:
+            objective += give
     _cover(model)
     for row in rows_of(case):
         add_row(model, row, give if row.rule == relaxed else None)

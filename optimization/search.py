@@ -112,10 +112,16 @@ def _others_worst(excess: Floats, extreme: Bools) -> Floats:
     return worst
 
 
-def _changed(search: Search, position: Position, reps: tuple[Ints, Ints], scores: tuple[Floats, Floats]) -> Floats:
-    """Unfairness at the present level when two reps of each candidate get new scores, points [candidate]."""
-    goal, level = search.goal, fair_level(position.score, search.goal)
-    above, below = position.score - level - goal.half_band, level - goal.half_band - position.score
+def changed_unfairness(goal: Goal, present: Floats, reps: tuple[Ints, Ints], scores: tuple[Floats, Floats]) -> Floats:
+    """Unfairness [candidate] at the fair level of the present scores when two reps of each candidate get new scores.
+
+    Parameters
+    ----------
+    present : [rep] scores now, points
+    reps, scores : for each of the two, [candidate] which rep and its new score
+    """
+    level = fair_level(present, goal)
+    above, below = present - level - goal.half_band, level - goal.half_band - present
     over = _others_worst(above, goal.extreme)[reps]
     under = _others_worst(below, goal.extreme)[reps]
     deviation = np.maximum(np.maximum(above, below), 0.0) * goal.counted
@@ -138,7 +144,11 @@ def _best_move(search: Search, position: Position) -> Change | None:
         return None
     old = position.plan[block]
     scores = position.score[old] - position.gain[block, old], position.score[rep] + position.gain[block, rep]
-    delta = _changed(search, position, (old, rep), scores) + search.cost[block, rep] - search.cost[block, old]
+    delta = (
+        changed_unfairness(search.goal, position.score, (old, rep), scores)
+        + search.cost[block, rep]
+        - search.cost[block, old]
+    )
     best = int(np.argmin(delta))
     now = unfairness(position.score, search.goal)
     return Change(block[best : best + 1], rep[best : best + 1]) if delta[best] < now - LEAST_GAIN else None
@@ -153,7 +163,7 @@ def _best_swap(search: Search, position: Position) -> Change | None:
     a, b = plan[first], plan[second]
     guess = position.score[a] - gain[first, a] + gain[second, a], position.score[b] - gain[second, b] + gain[first, b]
     extra = cost[first, b] + cost[second, a] - cost[first, a] - cost[second, b]
-    delta = _changed(search, position, (a, b), guess) + extra
+    delta = changed_unfairness(search.goal, position.score, (a, b), guess) + extra
     best, least = None, unfairness(position.score, search.goal) - LEAST_GAIN
     for i in np.argsort(delta, kind="stable")[:SWAPS_TRIED]:
         change = Change(np.array([first[i], second[i]]), np.array([b[i], a[i]]))

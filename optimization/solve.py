@@ -16,6 +16,7 @@ from optimization.plan import Certificate, Infeasible, TerritoryPlan
 from optimization.problem import NONE, Floats, Ints, TerritoryProblem
 from optimization.pulp_model import SOLVER, Effort, Solution, build, relax, solve_integral
 from optimization.reasons import reasons
+from optimization.rounding import Question, solve_near_relaxation
 from optimization.rules import Case, build_case
 from optimization.scores import Goal, Linear, build_goal, fair_level, pair_costs, unfairness
 from optimization.search import LEAST_GAIN, improve_linear, improve_on_paths
@@ -23,9 +24,6 @@ from optimization.settings import AllocationSettings
 
 STAY_POINTS = 1.0
 """Points an account's move costs while a first plan that keeps the rules is sought: the present plan is only mended."""
-
-SHARE_OF_NOTHING = 1e-9
-"""Share of a block in the relaxation below which it is none."""
 
 _PARTS = "beyond the band, plus weighted mean deviation, plus weighted money at risk from moves and revenue given up"
 
@@ -106,24 +104,12 @@ def _start(work: Work) -> Found | None:
 
 
 def _optimise(work: Work, linear: Linear, start: Ints | None, pairs: int) -> Found | None:
-    """Solve a linear problem: one integer program up to ``pairs`` pairs, else the relaxation and its nearest rounding."""
+    """Solve a linear problem: one integer program up to ``pairs`` pairs, else the rounded relaxation."""
     case, allowed = work.case, work.case.blocks.allowed
     if allowed.sum() <= pairs:
         answer = solve_integral(case, build(case, linear, allowed), work.effort, start)
         return _kept(case, answer, start)
-    relaxed = relax(case, build(case, linear, allowed), work.effort)
-    if relaxed.share is None:
-        return _kept(case, relaxed, start)
-    arcs = relaxed.share > SHARE_OF_NOTHING
-    if start is not None:
-        arcs[np.arange(len(start)), start] = True
-    for among in (arcs, allowed):
-        # most blocks have one rep in the relaxation; the few others are chosen so that all rules hold
-        answer = solve_integral(case, build(case, None, among, cost=-relaxed.share), work.effort, start)
-        found = _kept(case, answer, start)
-        if found is not None:
-            return found
-    return None
+    return _kept(case, solve_near_relaxation(case, Question(linear), work.effort, start), start)
 
 
 def _kept(case: Case, answer: Solution, start: Ints | None) -> Found | None:

@@ -26,6 +26,9 @@ from models.panel import (
     StageMoves,
 )
 
+DAYS = np.timedelta64(4, "D")
+"""From the first day of a week to the day on which deals move or close: inside the week even in February."""
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -84,8 +87,8 @@ def company(effects: Truth, deals: int, seed: int, as_of: str = "2025-12-31") ->
     created = np.sort(rng.integers(first, last + 1, deals))
     rep = rng.integers(0, reps, deals)
     closed_week, outcome, moves = _histories(effects, created, rep, last, rng)
-    created_day = week_start(created) + rng.integers(0, 3, deals)
-    closed_day = np.where(closed_week >= 0, week_start(np.maximum(closed_week, 0)) + 5, np.datetime64("NaT"))
+    created_day = week_start(created) + rng.integers(0, 3, deals).astype("timedelta64[D]")
+    closed_day = np.where(closed_week >= 0, week_start(np.maximum(closed_week, 0)) + DAYS, np.datetime64("NaT", "D"))
     product = rng.integers(0, products, deals)
     amount = np.exp(rng.normal(np.array([7.0, 8.0, 9.0])[product], 0.5))
     current = np.zeros(deals, dtype=np.int64)
@@ -107,7 +110,7 @@ def company(effects: Truth, deals: int, seed: int, as_of: str = "2025-12-31") ->
             manager=np.zeros(reps, dtype=np.int64),
             territory=np.arange(reps) % territories,
             start=np.full(reps, np.datetime64("2020-01-01")),
-            end=np.full(reps, np.datetime64("NaT"), dtype="datetime64[D]"),
+            end=np.full(reps, np.datetime64("NaT", "D")),
             fte=np.ones(reps),
             active=np.ones(reps, dtype=bool),
         ),
@@ -125,7 +128,7 @@ def company(effects: Truth, deals: int, seed: int, as_of: str = "2025-12-31") ->
             created=created_day,
             exposed=created_day,
             closed=closed_day.astype("datetime64[D]"),
-            expected_close=np.full(deals, np.datetime64("NaT"), dtype="datetime64[D]"),
+            expected_close=np.full(deals, np.datetime64("NaT", "D")),
             pushes=np.zeros(deals, dtype=np.int64),
             outcome=outcome,
             list_amount=amount,
@@ -182,7 +185,7 @@ def _histories(
         log.append((np.flatnonzero(moving), stage[moving], np.full(int(moving.sum()), week)))
     deal, entered, when = (np.concatenate(part) for part in zip(*log, strict=True))
     order = np.lexsort((when, deal))
-    return closed, outcome, StageMoves(deal[order], entered[order], week_start(when[order]) + 4)
+    return closed, outcome, StageMoves(deal[order], entered[order], week_start(when[order]) + DAYS)
 
 
 def maven(root: Path, as_of: str = "2017-09-30") -> Panel:
@@ -213,8 +216,8 @@ def maven(root: Path, as_of: str = "2017-09-30") -> Panel:
         stage=none,
         created=created,
         exposed=np.maximum(created, closed[known].min()),
-        closed=np.where(known, closed, np.datetime64("NaT")),
-        expected_close=np.full(count, np.datetime64("NaT"), dtype="datetime64[D]"),
+        closed=np.where(known, closed, np.datetime64("NaT", "D")),
+        expected_close=np.full(count, np.datetime64("NaT", "D")),
         pushes=none,
         outcome=outcome,
         list_amount=prices[product],

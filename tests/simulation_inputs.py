@@ -10,6 +10,8 @@ from models.panel import (
     WON,
     Accounts,
     Deals,
+    Floats,
+    Ints,
     Labels,
     Orders,
     Panel,
@@ -20,6 +22,7 @@ from models.panel import (
 )
 
 AS_OF = np.datetime64("2026-06-30")
+NEVER = np.datetime64("NaT", "D")
 MONTH = 678
 """July 2026."""
 
@@ -27,12 +30,20 @@ AGES = np.array([0, 1, 2, 4, 8, 13])
 STAGES, SIZES, SEGMENTS, PRODUCTS, REGIONS, MANAGERS = 4, 4, 3, 3, 2, 3
 
 
-def labels(prefix, count):
+def labels(prefix: str, count: int) -> Labels:
     ids = np.array([f"{prefix}{i:05d}" for i in range(count)] or [], dtype=np.str_)
     return Labels(ids=ids, names=ids)
 
 
-def make_panel(deals=40, reps=5, accounts=20, territories=3, as_of=AS_OF, seed=0, orders=True):
+def make_panel(
+    deals: int = 40,
+    reps: int = 5,
+    accounts: int = 20,
+    territories: int = 3,
+    as_of: np.datetime64 = AS_OF,
+    seed: int = 0,
+    orders: bool = True,
+) -> Panel:
     """A company with open and closed deals, half of the reps' products and a few orders."""
     rng = np.random.default_rng(seed)
     owner = rng.integers(0, reps, accounts) if accounts else np.zeros(0, dtype=np.int64)
@@ -50,8 +61,8 @@ def make_panel(deals=40, reps=5, accounts=20, territories=3, as_of=AS_OF, seed=0
             labels=labels("rep", reps),
             manager=np.where(np.arange(reps) == 0, NONE, np.arange(reps) % MANAGERS),
             territory=np.arange(reps) % territories,
-            start=np.where(np.arange(reps) % 2 == 0, np.datetime64("NaT"), np.datetime64("2026-05-15")).astype("datetime64[D]"),
-            end=np.where(np.arange(reps) == 1, np.datetime64("2026-08-10"), np.datetime64("NaT")).astype("datetime64[D]"),
+            start=np.where(np.arange(reps) % 2 == 0, NEVER, np.datetime64("2026-05-15")).astype("datetime64[D]"),
+            end=np.where(np.arange(reps) == 1, np.datetime64("2026-08-10"), NEVER).astype("datetime64[D]"),
             fte=np.ones(reps),
             active=np.ones(reps, dtype=bool),
         ),
@@ -68,7 +79,9 @@ def make_panel(deals=40, reps=5, accounts=20, territories=3, as_of=AS_OF, seed=0
         ),
         products=Products(labels=labels("product", PRODUCTS), list_price=np.full(PRODUCTS, np.nan)),
         deals=make_deals(rng, deals, owner, reps, accounts, territories, as_of),
-        stage_moves=StageMoves(deal=np.zeros(1, dtype=np.int64), stage=np.zeros(1, dtype=np.int64), date=np.array([as_of])),
+        stage_moves=StageMoves(
+            deal=np.zeros(1, dtype=np.int64), stage=np.zeros(1, dtype=np.int64), date=np.array([as_of])
+        ),
         orders=make_orders(rng, owner, accounts, as_of) if orders else make_orders(rng, owner, 0, as_of),
         quotas=Quotas(
             level=np.zeros(0, dtype=np.str_),
@@ -82,13 +95,25 @@ def make_panel(deals=40, reps=5, accounts=20, territories=3, as_of=AS_OF, seed=0
     )
 
 
-def make_deals(rng, count, owner, reps, accounts, territories, as_of):
+def make_deals(
+    rng: np.random.Generator,
+    count: int,
+    owner: Ints,
+    reps: int,
+    accounts: int,
+    territories: int,
+    as_of: np.datetime64,
+) -> Deals:
     """Two deals in three are open; one in five has no account, one in ten no amount."""
-    account = np.where(rng.random(count) < 0.2, NONE, rng.integers(0, accounts, count)) if accounts else np.full(count, NONE)
+    account = (
+        np.where(rng.random(count) < 0.2, NONE, rng.integers(0, accounts, count)) if accounts else np.full(count, NONE)
+    )
     outcome = np.where(np.arange(count) % 3 == 2, rng.choice([WON, LOST], count), OPEN).astype(np.int8)
     amount = np.where(rng.random(count) < 0.1, np.nan, np.exp(rng.normal(9, 1, count)))
-    age = rng.integers(1, 120, count)
-    closed = np.where(outcome == OPEN, np.datetime64("NaT"), as_of - rng.integers(0, 90, count)).astype("datetime64[D]")
+    age = rng.integers(1, 120, count).astype("timedelta64[D]")
+    closed = np.where(outcome == OPEN, NEVER, as_of - rng.integers(0, 90, count).astype("timedelta64[D]")).astype(
+        "datetime64[D]"
+    )
     return Deals(
         ids=np.array([f"deal{i:06d}" for i in range(count)] or [], dtype=np.str_),
         names=np.array([f"deal{i:06d}" for i in range(count)] or [], dtype=np.str_),
@@ -101,7 +126,7 @@ def make_deals(rng, count, owner, reps, accounts, territories, as_of):
         created=(as_of - age).astype("datetime64[D]"),
         exposed=(as_of - age).astype("datetime64[D]"),
         closed=closed,
-        expected_close=np.full(count, np.datetime64("NaT"), dtype="datetime64[D]"),
+        expected_close=np.full(count, NEVER, dtype="datetime64[D]"),
         pushes=np.zeros(count, dtype=np.int64),
         outcome=outcome,
         list_amount=amount,
@@ -110,7 +135,7 @@ def make_deals(rng, count, owner, reps, accounts, territories, as_of):
     )
 
 
-def make_orders(rng, owner, accounts, as_of):
+def make_orders(rng: np.random.Generator, owner: Ints, accounts: int, as_of: np.datetime64) -> Orders:
     """Three orders of each account in the last year, the last month included."""
     account = np.repeat(np.arange(accounts), 3)
     month = int(as_of.astype("datetime64[M]").astype(np.int64)) - rng.integers(0, 12, len(account))
@@ -124,7 +149,14 @@ def make_orders(rng, owner, accounts, as_of):
     )
 
 
-def make_draws(panel, count=50, seed=1, closing=True, arrivals=True, orders=True):
+def make_draws(
+    panel: Panel,
+    count: int = 50,
+    seed: int = 1,
+    closing: bool = True,
+    arrivals: bool = True,
+    orders: bool = True,
+) -> Draws:
     """A posterior with visible effects and spread in every part."""
     rng = np.random.default_rng(seed)
     return Draws(
@@ -137,8 +169,8 @@ def make_draws(panel, count=50, seed=1, closing=True, arrivals=True, orders=True
     )
 
 
-def make_closing(rng, panel, count):
-    def effect(size, scale=0.3):
+def make_closing(rng: np.random.Generator, panel: Panel, count: int) -> ClosingDraws:
+    def effect(size: int, scale: float = 0.3) -> Floats:
         return rng.normal(0, scale, size) + rng.normal(0, 0.05, (count, size))
 
     stages = len(panel.stages)
@@ -175,7 +207,7 @@ def make_closing(rng, panel, count):
     )
 
 
-def make_amounts(rng, panel, count):
+def make_amounts(rng: np.random.Generator, panel: Panel, count: int) -> AmountDraws:
     products = len(panel.products.labels)
     return AmountDraws(
         base=rng.normal(-0.1, 0.02, count),
@@ -192,7 +224,7 @@ def make_amounts(rng, panel, count):
     )
 
 
-def make_arrivals(rng, panel, count):
+def make_arrivals(rng: np.random.Generator, panel: Panel, count: int) -> ArrivalDraws:
     return ArrivalDraws(
         base=rng.normal(1.2, 0.05, count),
         level=rng.normal(0, 0.05, count),
@@ -206,7 +238,7 @@ def make_arrivals(rng, panel, count):
     )
 
 
-def make_order_draws(rng, panel, count):
+def make_order_draws(rng: np.random.Generator, panel: Panel, count: int) -> OrderDraws:
     accounts, territories, grades, ages = len(panel.accounts.labels), len(panel.territories), 2, 3
     elapsed = rng.integers(-1, 7, accounts)
     buyers = np.flatnonzero(elapsed >= 0)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def problem_of(
     seed: int = 0,
     deviation: float = 0.6,
     paths: int = PATHS,
-    **changes: object,
+    **changes: Any,
 ) -> TerritoryProblem:
     """Log-normal accounts of given mean revenue with a shared shock, every pair eligible, nothing locked."""
     rng = np.random.default_rng(seed)
@@ -52,7 +53,7 @@ def problem_of(
         max_hours=np.full(reps, np.inf),
         move_cost=0.1 * np.asarray(mean, dtype=float),
     )
-    return replace(problem, **changes)  # type: ignore[arg-type]
+    return replace(problem, **changes)
 
 
 def random_problem(seed: int, accounts: int, reps: int, *, hard: bool = True) -> TerritoryProblem:
@@ -90,7 +91,7 @@ def random_problem(seed: int, accounts: int, reps: int, *, hard: bool = True) ->
 def plans(problem: TerritoryProblem, settings: AllocationSettings) -> Iterator[Ints]:
     """Every plan [account] that breaks no rule, by brute force over the families."""
     _, family = np.unique(problem.family, return_inverse=True)
-    for choice in product(range(len(problem.rep_ids)), repeat=family.max() + 1):
+    for choice in product(range(len(problem.rep_ids)), repeat=int(family.max()) + 1):
         rep = np.array(choice)[family]
         if not violations(problem, settings, rep):
             yield rep

@@ -18,7 +18,7 @@ from optimization.plan import Infeasible, TerritoryPlan
 from optimization.pulp_model import Effort, build, relax
 from optimization.rules import Case, build_case
 from optimization.scores import Linear, build_goal
-from optimization.settings import AllocationSettings
+from optimization.settings import AllocationSettings, Fairness
 from optimization.solve import solve
 from tests.territories import best_value, plans, random_problem
 
@@ -63,7 +63,9 @@ def test_audit_imports_no_solver() -> None:
     st.sampled_from(["attainment", "potential", "hours"]),
     st.booleans(),
 )
-def test_bound_is_never_above_the_true_optimum(seed: int, accounts: int, reps: int, fairness: str, rules: bool) -> None:
+def test_bound_is_never_above_the_true_optimum(
+    seed: int, accounts: int, reps: int, fairness: Fairness, rules: bool
+) -> None:
     problem = random_problem(seed, accounts, reps)
     wanted = (ALL_RULES if rules else AllocationSettings()).model_copy(update={"fairness": fairness})
     case = build_case(problem, wanted)
@@ -187,7 +189,7 @@ class AllToLast(pulp.HiGHS):
 @pytest.mark.parametrize("wrong", [Liar, Doubling, NotRun, AllToLast])
 @pytest.mark.parametrize("fairness", ["attainment", "potential"])
 def test_wrong_answers_of_the_solver_never_become_a_plan(
-    monkeypatch: pytest.MonkeyPatch, wrong: type, fairness: str
+    monkeypatch: pytest.MonkeyPatch, wrong: type, fairness: Fairness
 ) -> None:
     monkeypatch.setattr(pulp_model.pulp, "HiGHS", wrong)
     problem = random_problem(3, 7, 3, hard=False)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from optimization.fairness import expected_range, noise_floor, spread
 from optimization.scores import Goal, fair_level, unfairness, unfairness_at
+from optimization.search import changed_unfairness
 
 
 @pytest.mark.parametrize(("reps", "range_"), [(2, 1.12838), (3, 1.69257), (5, 2.32593), (10, 3.07751), (40, 4.32156)])
@@ -43,3 +44,18 @@ def test_scores_within_the_band_are_fair() -> None:
     goal = goal_of(3, 1.0, 0.0)
     assert unfairness(np.array([50.0, 51.0, 52.0]), goal) == 0.0
     assert unfairness(np.array([51.0, 50.0, 54.0]), goal) == pytest.approx(2.0 + 0.5 / 3 * 2.0)
+
+
+@given(st.integers(0, 10**6), st.integers(2, 7), st.floats(0, 10))
+def test_unfairness_of_a_change_is_that_of_the_changed_scores(seed: int, reps: int, half_band: float) -> None:
+    rng = np.random.default_rng(seed)
+    goal, scores = goal_of(reps, half_band, 0.1), rng.uniform(0, 100, reps)
+    first, second = np.array([0, 1, reps - 1]), np.array([1, reps - 1, 0])
+    new = rng.uniform(0, 100, (2, 3))
+    found = changed_unfairness(goal, scores, (first, second), (new[0], new[1]))
+    level = np.array(fair_level(scores, goal))
+    for i in range(3):
+        if first[i] != second[i]:
+            after = scores.copy()
+            after[[first[i], second[i]]] = new[:, i]
+            assert found[i] == pytest.approx(float(unfairness_at(after, level, goal)))

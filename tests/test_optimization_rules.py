@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ GOLDEN = Path(__file__).parent / "golden"
 NO_BUDGET = AllocationSettings(max_moved_accounts_share=None)
 
 
-def company(**changes: object) -> TerritoryProblem:
+def company(**changes: Any) -> TerritoryProblem:
     """Four accounts, three reps; revenue in round numbers so that the files can be read."""
     mean = np.array([100.0, 200.0, 300.0, 400.0])
     problem = problem_of(
@@ -87,7 +88,7 @@ def plan_of(problem: TerritoryProblem, settings: AllocationSettings) -> Territor
     return plan
 
 
-def unfair(**changes: object) -> TerritoryProblem:
+def unfair(**changes: Any) -> TerritoryProblem:
     """Eight equal accounts, all but one with the first of two reps: fairness wants three of them to move."""
     return replace(problem_of(np.full(8, 100.0), np.array([0] * 7 + [1]), np.array([400.0, 400.0])), **changes)
 

@@ -17,7 +17,7 @@ from optimization.problem import NONE, TerritoryProblem
 from optimization.reasons import REASONS
 from optimization.rules import build_case
 from optimization.scores import build_goal, unfairness
-from optimization.settings import AllocationSettings, AllocationWeights
+from optimization.settings import AllocationSettings, AllocationWeights, Fairness
 from optimization.solve import solve
 from tests.territories import best_value, plans, problem_of, random_problem
 
@@ -32,7 +32,7 @@ def plan_of(problem: TerritoryProblem, wanted: AllocationSettings, seed: int = 0
 
 @settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 7), st.integers(1, 4), st.sampled_from(["potential", "hours"]))
-def test_small_problems_are_solved_to_the_optimum(seed: int, accounts: int, reps: int, fairness: str) -> None:
+def test_small_problems_are_solved_to_the_optimum(seed: int, accounts: int, reps: int, fairness: Fairness) -> None:
     reps = min(reps, 3) if accounts > 5 else reps
     problem = random_problem(seed, accounts, reps)
     wanted = EXACT.model_copy(update={"fairness": fairness, "max_moved_accounts_share": 0.5})
@@ -173,7 +173,7 @@ def test_chance_gains_are_the_change_of_the_counted_chance(seed: int, accounts: 
 
 
 @pytest.mark.parametrize("fairness", ["attainment", "potential", "hours"])
-def test_odd_problems_have_a_plan(fairness: str) -> None:
+def test_odd_problems_have_a_plan(fairness: Fairness) -> None:
     wanted = AllocationSettings(fairness=fairness)
     one_rep = random_problem(1, 4, 1, hard=False)
     assert (plan_of(one_rep, wanted).rep == 0).all()

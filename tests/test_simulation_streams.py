@@ -109,12 +109,20 @@ def test_no_arrivals_at_rate_zero():
 
 def test_streams_differ_in_every_part_of_their_name():
     one, two = np.uint64(1), np.uint64(2)
-    names = [(one, one, one, one), (two, one, one, one), (one, two, one, one), (one, one, two, one), (one, one, one, two)]
+    names = [
+        (one, one, one, one),
+        (two, one, one, one),
+        (one, two, one, one),
+        (one, one, two, one),
+        (one, one, one, two),
+    ]
     words = np.concatenate([_words(*name, 64) for name in names])
     assert len(np.unique(words)) == len(words)
 
 
 def test_first_values_over_streams_are_uniform():
     """Streams of neighbouring names must not be alike: the first word of each is what most deals see."""
-    firsts = np.array([_words(np.uint64(3), np.uint64(2), np.uint64(b), np.uint64(e), 1)[0] for b in range(100) for e in range(100)])
+    firsts = np.array(
+        [_words(np.uint64(3), np.uint64(2), np.uint64(b), np.uint64(e), 1)[0] for b in range(100) for e in range(100)]
+    )
     assert stats.kstest(firsts / 2.0**64, "uniform").pvalue > CRITICAL

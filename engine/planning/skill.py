@@ -3,9 +3,9 @@
 import numpy as np
 
 from engine.results import RepSkill
-from models.close_hazard import quarter_end_effect, rep_win_probability
 from models.draws import Draws
-from models.panel import NONE, OPEN, WON, Panel
+from models.panel import NONE, OPEN, Panel
+from models.win_rates import quarter_end_effect, raw_win_rate, rep_win_probability
 
 
 def rep_skill(panel: Panel, draws: Draws) -> RepSkill | None:
@@ -14,9 +14,7 @@ def rep_skill(panel: Panel, draws: Draws) -> RepSkill | None:
         return None
     chance = rep_win_probability(draws.closing, panel)  # [D, rep]
     low, high = np.quantile(chance, [0.05, 0.95], axis=0)
-    deals, reps = panel.deals, len(panel.reps.labels)
-    counted = (deals.outcome != OPEN) & (deals.rep != NONE)
-    closed = np.bincount(deals.rep[counted], minlength=reps)
-    won = np.bincount(deals.rep[counted & (deals.outcome == WON)], minlength=reps)
-    raw = np.divide(won, closed, out=np.full(reps, np.nan), where=closed > 0)
-    return RepSkill(chance.mean(axis=0), low, high, raw, closed, quarter_end_effect(draws.closing))
+    counted = (panel.deals.outcome != OPEN) & (panel.deals.rep != NONE)
+    closed = np.bincount(panel.deals.rep[counted], minlength=len(panel.reps.labels))
+    effect = quarter_end_effect(draws.closing)
+    return RepSkill(chance.mean(axis=0), low, high, raw_win_rate(panel), closed, effect)

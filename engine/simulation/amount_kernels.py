@@ -6,7 +6,7 @@ from typing import NamedTuple
 from numba import njit
 
 from engine.simulation.odds import NODES
-from engine.simulation.streams import Stream, normal, student_t, uniform
+from engine.simulation.streams import Stream, student_t, uniform
 from engine.simulation.world import Amounts
 from models.panel import Floats
 
@@ -58,15 +58,6 @@ def won_amount(terms: AmountTerms, centre: float, list_log: float, state: Stream
 
 
 @njit(cache=True, error_model="numpy")
-def drawn_list_log(mean: float, sd: float, state: Stream) -> float:
-    """Log of the list amount of a deal that has none yet; 0 where the company's deals have none (``mean`` is NaN)."""
-    noise = normal(state)
-    return 0.0 if math.isnan(mean) else mean + (0.0 if math.isnan(sd) else sd) * noise
-
-
-@njit(cache=True, error_model="numpy")
 def mean_list_amount(mean: float, sd: float, list_log: float) -> float:
-    """Expected list amount of an open deal."""
-    if not math.isnan(list_log):
-        return math.exp(list_log)
-    return 1.0 if math.isnan(mean) else math.exp(mean + (0.0 if math.isnan(sd) else 0.5 * sd * sd))
+    """Expected list amount of an open deal, of which ``list_log`` is NaN when it is not known."""
+    return math.exp(mean + 0.5 * sd * sd) if math.isnan(list_log) else math.exp(list_log)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from engine.simulation.cells import last_for_none, stream_keys
+from engine.simulation.cells import stream_keys
 from engine.simulation.clock import Clock
 from engine.simulation.world import FirstOrders, OrderBook
 from models.calendar import month_of_year
-from models.draws import OrderDraws
+from models.draws import Draws, OrderDraws
 from models.order_history import order_state
 from models.panel import NONE, Floats, Ints, Panel
 
@@ -42,21 +42,18 @@ def _splits(draws: OrderDraws) -> tuple[Ints, Ints, Ints, Floats]:
     return position[account[order]], account[order], product[order], share[order]
 
 
-def build_orders(panel: Panel, draws: OrderDraws | None, clock: Clock, cell: Ints) -> OrderBook:
+def build_orders(panel: Panel, posterior: Draws, clock: Clock, cell: Ints) -> OrderBook:
     """Arrays of the accounts that have ordered. ``cell`` is the cell of every row of `order_sites`."""
+    draws = posterior.orders
     if draws is None:
-        return _no_orders()
+        return _no_orders(posterior.count)
     buyers = _buyers(draws)
-    position, _, product, share = _splits(draws)
+    position, _, _, share = _splits(draws)
     season = month_of_year(clock.months)
     elapsed = draws.elapsed[buyers]
     longest = int(elapsed.max(initial=0)) + len(clock.months) + 1
     lengths = draws.cycle_share.shape[1]
-    owner = panel.accounts.owner[buyers]
     return OrderBook(
-        account=buyers,
-        rep=last_for_none(owner, len(panel.reps.labels)),
-        territory=last_for_none(panel.cell_territory(buyers, owner), len(panel.territories)),
         key=stream_keys(panel.accounts.labels.ids[buyers]),
         elapsed=elapsed,
         orders=draws.orders[buyers],
@@ -65,18 +62,14 @@ def build_orders(panel: Panel, draws: OrderDraws | None, clock: Clock, cell: Int
         group=draws.group[buyers],
         cycle=draws.cycle[:, buyers],
         cycle_cumulative=np.cumsum(draws.cycle_share, axis=1),
-        states=np.array(order_state(np.arange(lengths)[:, None], np.arange(longest + 1)[None, :]), dtype=np.int64),
+        states=order_state(np.arange(lengths)[:, None], np.arange(longest + 1)[None, :]),
         base=np.exp(-draws.base),
         state=np.exp(-draws.state),
         season=np.exp(-draws.season[:, season]),
         grade_edges=draws.grade_edges,
-        carry=draws.carry,
-        amount_age=draws.amount_age,
-        amount_grade=draws.amount_grade,
-        amount_scale=draws.amount_scale,
-        odd_chance=draws.odd_chance,
-        odd_mean=draws.odd_mean,
-        odd_sd=draws.odd_sd,
+        ages=np.stack([draws.carry, draws.amount_age], axis=2),
+        grades=np.stack([draws.amount_grade, draws.amount_scale, draws.odd_chance], axis=2),
+        odd=np.stack([draws.odd_mean, draws.odd_sd], axis=1),
         amount_season=draws.amount_season[:, season],
         shock_scale=draws.shock_scale,
         amount_shock_scale=draws.amount_shock_scale,
@@ -84,45 +77,36 @@ def build_orders(panel: Panel, draws: OrderDraws | None, clock: Clock, cell: Int
         cap=float(draws.cap),
         split_start=np.searchsorted(position, np.arange(len(buyers) + 1)),
         split_cell=cell,
-        split_product=last_for_none(product, len(panel.products.labels)),
         split_share=share,
     )
 
 
-def _no_orders() -> OrderBook:
-    none, empty, column = np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((1, 1))
+def _no_orders(count: int) -> OrderBook:
+    none, empty, zeros, column = np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(count), np.zeros((count, 1))
     return OrderBook(
-        account=none,
-        rep=none,
-        territory=none,
         key=np.zeros(0, dtype=np.uint64),
         elapsed=none,
         orders=none,
         level=empty,
         weight=empty,
         group=empty,
-        cycle=np.zeros((1, 0), dtype=np.int64),
+        cycle=np.zeros((count, 0), dtype=np.int64),
         cycle_cumulative=column,
         states=np.zeros((1, 1), dtype=np.int64),
-        base=np.ones(1),
+        base=zeros,
         state=column,
-        season=np.zeros((1, 1, 1)),
+        season=np.zeros((count, 1, 1)),
         grade_edges=empty,
-        carry=column,
-        amount_age=column,
-        amount_grade=column,
-        amount_scale=column,
-        odd_chance=column,
-        odd_mean=np.zeros(1),
-        odd_sd=np.zeros(1),
+        ages=np.zeros((count, 1, 2)),
+        grades=np.zeros((count, 1, 3)),
+        odd=np.zeros((count, 2)),
         amount_season=column,
-        shock_scale=np.zeros(1),
-        amount_shock_scale=np.zeros(1),
+        shock_scale=zeros,
+        amount_shock_scale=zeros,
         decay=0.0,
         cap=0.0,
         split_start=np.zeros(1, dtype=np.int64),
         split_cell=none,
-        split_product=none,
         split_share=empty,
     )
 
@@ -142,7 +126,7 @@ def first_sites(panel: Panel, draws: OrderDraws | None) -> Ints:
 
 
 def _first_reps(panel: Panel, territories: int) -> tuple[Ints, Ints, Floats]:
-    """Reps who win the new customers of a territory: by the accounts they own there, else who lives there, else anybody."""
+    """Reps who win a territory's new customers: by the accounts they own there, else who lives there, else anybody."""
     active = np.append(panel.reps.active, False)
     starts, reps, shares = [0], [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
     for territory in range(territories):
@@ -167,10 +151,11 @@ def _first_mix(draws: OrderDraws) -> tuple[Ints, Floats]:
     return draws.split_product[kept], draws.split_share[kept]
 
 
-def build_first_orders(panel: Panel, draws: OrderDraws | None, clock: Clock, cell: Ints) -> FirstOrders:
+def build_first_orders(panel: Panel, posterior: Draws, clock: Clock, cell: Ints) -> FirstOrders:
     """Arrays of the customers to come. ``cell`` is the cell of every row of `first_sites`."""
+    draws = posterior.orders
     if draws is None:
-        return _no_first_orders()
+        return _no_first_orders(posterior.count, len(clock.months))
     territories = draws.first_rate.shape[1]
     start, rep, share = _first_reps(panel, territories)
     product, product_share = _first_mix(draws)
@@ -179,35 +164,31 @@ def build_first_orders(panel: Panel, draws: OrderDraws | None, clock: Clock, cel
         key=stream_keys(ids),
         rate=draws.first_rate,
         shift=draws.first_shift,
-        season=draws.first_season[:, month_of_year(clock.months)],
+        season=np.exp(draws.first_season[:, month_of_year(clock.months)]),
         shock_scale=draws.first_shock_scale,
         dispersion=draws.first_dispersion,
         pool=draws.first_pool,
         group=draws.first_group,
         rep_start=start,
-        rep=last_for_none(rep, len(panel.reps.labels)),
         rep_cumulative=np.cumsum(share) - np.repeat(np.arange(territories), np.diff(start)),
         cell=cell.reshape(len(rep), len(product)),
-        product=last_for_none(product, len(panel.products.labels)),
-        share=np.array(product_share),
+        share=product_share,
     )
 
 
-def _no_first_orders() -> FirstOrders:
-    none, column = np.zeros(0, dtype=np.int64), np.zeros((1, 0))
+def _no_first_orders(count: int, months: int) -> FirstOrders:
+    zeros, column = np.zeros(count), np.zeros((count, 0))
     return FirstOrders(
         key=np.zeros(0, dtype=np.uint64),
         rate=column,
         shift=column,
-        season=np.zeros((1, 1)),
-        shock_scale=np.zeros(1),
-        dispersion=np.ones(1),
+        season=np.zeros((count, months)),
+        shock_scale=zeros,
+        dispersion=zeros + 1,
         pool=column,
         group=np.zeros(0),
         rep_start=np.zeros(1, dtype=np.int64),
-        rep=none,
         rep_cumulative=np.zeros(0),
         cell=np.zeros((0, 1), dtype=np.int64),
-        product=np.zeros(1, dtype=np.int64),
         share=np.zeros(1),
     )

@@ -1,5 +1,7 @@
 """The atoms of revenue, the members they sum to, and what is booked in them already."""
 
+from dataclasses import dataclass, fields
+
 import numpy as np
 import pandas as pd
 
@@ -51,33 +53,48 @@ def stream_keys(ids: Texts) -> Keys:
     return pd.util.hash_array(ids.astype(object), categorize=False)
 
 
-def booked_rows(panel: Panel) -> tuple[Ints, Ints, Ints, Ints, Floats]:
-    """Account, rep, product, month and amount of all won deals and orders. Orders without a rep are their owner's."""
+@dataclass(frozen=True)
+class Revenue:
+    """What has been booked, all [row]: members with NONE for unknown, month since 1970-01, money."""
+
+    account: Ints
+    rep: Ints
+    product: Ints
+    month: Ints
+    amount: Floats
+
+
+def booked_revenue(panel: Panel) -> Revenue:
+    """All won deals and orders. Orders without a rep are their owner's."""
     deals, orders = panel.deals, panel.orders
     won = np.flatnonzero(deals.outcome == WON)
     owner = np.append(panel.accounts.owner, NONE)[orders.account]
-    return (
-        np.concatenate([deals.account[won], orders.account]),
-        np.concatenate([deals.rep[won], np.where(orders.rep == NONE, owner, orders.rep)]),
-        np.concatenate([deals.product[won], orders.product]),
-        np.concatenate([month_number(deals.closed[won]), orders.month]),
-        np.concatenate([np.nan_to_num(deals.won_amount[won]), orders.amount]),
+    return Revenue(
+        account=np.concatenate([deals.account[won], orders.account]),
+        rep=np.concatenate([deals.rep[won], np.where(orders.rep == NONE, owner, orders.rep)]),
+        product=np.concatenate([deals.product[won], orders.product]),
+        month=np.concatenate([month_number(deals.closed[won]), orders.month]),
+        amount=np.concatenate([np.nan_to_num(deals.won_amount[won]), orders.amount]),
     )
 
 
-def build_booked(
-    panel: Panel, horizons: SimulationHorizons, cells: CellMap, where: Ints, revenue: tuple[Ints, Ints, Ints, Ints, Floats]
-) -> Booked:
-    """Sum what is booked in the months of the horizons up to the as-of date."""
-    month, amount = revenue[3], revenue[4]
-    slot = month - horizons.forecast_months[0]
-    kept = np.flatnonzero(np.isin(month, horizons.forecast_months))
+def within(revenue: Revenue, horizons: SimulationHorizons) -> Revenue:
+    """The rows in the months of the horizons."""
+    planning = horizons.planning_months if horizons.planning_months is not None else horizons.forecast_months
+    kept = np.isin(revenue.month, np.concatenate([horizons.forecast_months, planning]))
+    return Revenue(**{field.name: getattr(revenue, field.name)[kept] for field in fields(Revenue)})
+
+
+def build_booked(horizons: SimulationHorizons, cells: CellMap, where: Ints, revenue: Revenue) -> Booked:
+    """Sum what is booked in the months of the horizons up to the as-of date. ``where`` is the cell of every row."""
+    kept = np.flatnonzero(np.isin(revenue.month, horizons.forecast_months))
+    slot = revenue.month[kept] - horizons.forecast_months[0]
     by_cell = np.zeros((len(cells.rep), len(horizons.forecast_months)))
-    np.add.at(by_cell, (where[kept], slot[kept]), amount[kept])
+    np.add.at(by_cell, (where[kept], slot), revenue.amount[kept])
     planned = np.zeros(cells.sizes[1])
     if horizons.planning_months is not None:
-        kept = np.flatnonzero(np.isin(month, horizons.planning_months))
-        np.add.at(planned, cells.rep[where[kept]], amount[kept])
+        kept = np.flatnonzero(np.isin(revenue.month, horizons.planning_months))
+        np.add.at(planned, cells.rep[where[kept]], revenue.amount[kept])
     return Booked(
         cell=by_cell,
         rep=sum_by(by_cell, cells.rep, cells.sizes[1]),

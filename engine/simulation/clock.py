@@ -64,9 +64,13 @@ def build_clock(as_of: np.datetime64, horizons: SimulationHorizons, fiscal_year_
     ValueError
         When every month asked for has ended by the as-of date.
     """
-    tomorrow = np.array([as_of], dtype="datetime64[D]") + np.timedelta64(1, "D")
+    tomorrow = np.array([as_of.astype("datetime64[D]") + np.timedelta64(1, "D")])
     first_week, first_month = int(week_number(tomorrow)[0]), int(month_number(tomorrow)[0])
-    asked = horizons.forecast_months if horizons.planning_months is None else np.concatenate([horizons.forecast_months, horizons.planning_months])
+    asked = (
+        horizons.forecast_months
+        if horizons.planning_months is None
+        else np.concatenate([horizons.forecast_months, horizons.planning_months])
+    )
     if len(horizons.forecast_months) == 0 or asked.max() < first_month:
         raise ValueError(f"nothing to simulate: the last month asked for has ended by the as-of date {as_of}")
     months = np.arange(first_month, int(asked.max()) + 1)
@@ -75,7 +79,9 @@ def build_clock(as_of: np.datetime64, horizons: SimulationHorizons, fiscal_year_
     share = np.ones(len(numbers))
     share[0] = _share_left(tomorrow[0], week_start(np.array([first_week])), week_start(np.array([first_week + 1])))
     month_share = np.ones(len(months))
-    month_share[0] = _share_left(tomorrow[0], week_start(months[:1] * WEEKS_PER_MONTH), week_start((months[:1] + 1) * WEEKS_PER_MONTH))
+    month_share[0] = _share_left(
+        tomorrow[0], week_start(months[:1] * WEEKS_PER_MONTH), week_start((months[:1] + 1) * WEEKS_PER_MONTH)
+    )
     creation, creation_week = _creation(months, first_week, tomorrow[0])
     slot = months - horizons.forecast_months[0]
     return Clock(
@@ -105,5 +111,7 @@ def _creation(months: Ints, first_week: int, tomorrow: np.datetime64) -> tuple[F
     start, end = np.maximum(week_start(weeks), tomorrow), week_start(weeks + 1)
     days = (end - start).astype(np.int64).clip(min=0)
     gone = (weeks < first_week).sum(axis=1)
-    left = np.take_along_axis(np.pad(days, ((0, 0), (0, WEEKS_PER_MONTH))), gone[:, None] + np.arange(WEEKS_PER_MONTH), axis=1)
+    left = np.take_along_axis(
+        np.pad(days, ((0, 0), (0, WEEKS_PER_MONTH))), gone[:, None] + np.arange(WEEKS_PER_MONTH), axis=1
+    )
     return np.cumsum(left, axis=1) / left.sum(axis=1, keepdims=True), np.maximum(weeks[:, 0] - first_week, 0)

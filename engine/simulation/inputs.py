@@ -3,7 +3,15 @@
 import numpy as np
 
 from engine.simulation.buyers import build_first_orders, build_orders, first_sites, order_sites
-from engine.simulation.cells import booked_rows, build_booked, map_cells, stream_keys, unique_cells, with_territory
+from engine.simulation.cells import (
+    booked_revenue,
+    build_booked,
+    map_cells,
+    stream_keys,
+    unique_cells,
+    with_territory,
+    within,
+)
 from engine.simulation.clock import Clock, SimulationHorizons, build_clock
 from engine.simulation.odds import build_amounts, build_odds
 from engine.simulation.outcomes import Cells
@@ -16,7 +24,9 @@ from models.draws import Draws
 from models.panel import OPEN, Ints, Panel
 
 
-def build_world(panel: Panel, draws: Draws, horizons: SimulationHorizons, settings: SimulationSettings) -> tuple[World, Cells, Ints]:
+def build_world(
+    panel: Panel, draws: Draws, horizons: SimulationHorizons, settings: SimulationSettings
+) -> tuple[World, Cells, Ints]:
     """Lay out everything that the kernels read.
 
     Returns
@@ -32,10 +42,10 @@ def build_world(panel: Panel, draws: Draws, horizons: SimulationHorizons, settin
     piped = draws.closing is not None and draws.amounts is not None
     index = np.flatnonzero(panel.deals.outcome == OPEN) if piped else np.zeros(0, dtype=np.int64)
     landed = landing(panel, clock, draws.arrivals if piped else None)
-    revenue = booked_rows(panel)
+    revenue = within(booked_revenue(panel), horizons)
     sites = {
         "open": with_territory(panel, panel.deals.account[index], panel.deals.rep[index], panel.deals.product[index]),
-        "booked": with_territory(panel, *revenue[:3]),
+        "booked": with_territory(panel, revenue.account, revenue.rep, revenue.product),
         "new": with_territory(panel, *landed.sites()),
         "orders": order_sites(panel, draws.orders),
         "first": first_sites(panel, draws.orders),
@@ -45,13 +55,13 @@ def build_world(panel: Panel, draws: Draws, horizons: SimulationHorizons, settin
     world = World(
         clock=clock,
         cells=cell_map,
-        booked=build_booked(panel, horizons, cell_map, where["booked"], revenue),
-        odds=build_odds(draws.closing if piped else None, clock),
-        amounts=build_amounts(draws.amounts if piped else None),
+        booked=build_booked(horizons, cell_map, where["booked"], revenue),
+        odds=build_odds(draws.closing if piped else None, clock, draws.count),
+        amounts=build_amounts(draws.amounts if piped else None, panel, draws.count),
         pipeline=build_pipeline(panel, draws, clock, index, where["open"]),
-        arrivals=build_arrivals(panel, draws.arrivals if piped else None, clock, landed, where["new"]),
-        orders=build_orders(panel, draws.orders, clock, where["orders"]),
-        first=build_first_orders(panel, draws.orders, clock, where["first"]),
+        arrivals=build_arrivals(panel, draws, clock, landed, where["new"]),
+        orders=build_orders(panel, draws, clock, where["orders"]),
+        first=build_first_orders(panel, draws, clock, where["first"]),
     )
     return plain(world), cells, index
 
@@ -102,5 +112,3 @@ def build_pipeline(panel: Panel, draws: Draws, clock: Clock, index: Ints, cell: 
         key=stream_keys(deals.ids[index])[order],
         list_log=np.log(known[order]),
     )
-
-

@@ -1,21 +1,20 @@
-"""Closing of deals and their outcome tables, compiled. `engine.simulation.reference` holds the same functions in plain NumPy.
+"""Closing of deals and their outcome tables, compiled; `engine.simulation.reference` has the same functions in NumPy.
 
-Inside loops over deals a kernel touches local arrays only: every array that is taken out of a named tuple there costs two
-atomic counter updates on a line all threads share, which is more than the arithmetic. Hence the long signatures.
+Inside loops over deals a kernel touches local arrays only: every array that is taken out of a named tuple there costs
+two atomic counter updates on a line all threads share, more than the arithmetic. Hence the long signatures.
 """
 
 import math
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from engine.simulation.amount_kernels import amount_terms, drawn_list_log, mean_list_amount, mean_multiple, won_amount
+from engine.simulation.amount_kernels import amount_terms, mean_list_amount, mean_multiple, won_amount
 from engine.simulation.clock import Clock
 from engine.simulation.ledger import EXPECTED, OPEN_REVENUE, P_EVER, P_LEFT, P_SLIP, P_WIN, Ledger, book_deal
 from engine.simulation.streams import AMOUNTS, OPEN_DEALS, SHOCKS, normal, start, uniform
 from engine.simulation.world import CLOSE, SHARE, WIN, Amounts, Odds, Pipeline, Span
-from models.panel import NONE, Floats, Ints
+from models.panel import Floats, Ints
 
 _EMPTY = 1e-9
 """Chance of being open below which a deal's further weeks are not worked out."""
@@ -40,7 +39,7 @@ def month_shocks(odds: Odds, draw: int, months: int, seed: np.uint64, block: int
 
 @njit(cache=True, error_model="numpy")
 def calendar(odds: Odds, clock: Clock, draw: int, weeks: int, shocks: Floats) -> Floats:
-    """Odds [week, 3] that all deals share: base, week of the quarter and ``shocks`` [month, 2]; and the week's share."""
+    """Odds [week, 3] of all deals: base, week of the quarter and ``shocks`` [month, 2]; then the week's share."""
     table = np.empty((weeks, 3))
     for week in range(weeks):
         month, quarter_week = clock.week_month[week], clock.week_of_quarter[week]
@@ -133,14 +132,30 @@ def outcome_table(odds: Odds, pipeline: Pipeline, clock: Clock, draw: int, shock
     for number in range(len(table)):
         age, stage = pipeline.age[number], pipeline.stage[number]
         outcome_row(
-            weeks, clock.week_month, odds.age[draw], odds.stage[draw], odds.move[draw], factors[number], age, stage, table[number], scratch
+            weeks,
+            clock.week_month,
+            odds.age[draw],
+            odds.stage[draw],
+            odds.move[draw],
+            factors[number],
+            age,
+            stage,
+            table[number],
+            scratch,
         )
     return table
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def open_deals(
-    odds: Odds, amounts: Amounts, pipeline: Pipeline, clock: Clock, span: Span, draws: Ints, ledger: Ledger, sums: Floats
+    odds: Odds,
+    amounts: Amounts,
+    pipeline: Pipeline,
+    clock: Clock,
+    span: Span,
+    draws: Ints,
+    ledger: Ledger,
+    sums: Floats,
 ) -> None:
     """Close the open deals of a chunk: one uniform per deal and path against its class's row, an amount only if won.
 
@@ -149,9 +164,20 @@ def open_deals(
     draws : [block] posterior draw of every block of the run
     sums : [deal, 7] added to, see `engine.simulation.ledger`
     """
-    members, places, levels, planning, sample = ledger.members, ledger.places, ledger.levels, ledger.planning, ledger.sample
+    members, places, levels, planning, sample = (
+        ledger.members,
+        ledger.places,
+        ledger.levels,
+        ledger.planning,
+        ledger.sample,
+    )
     revenue, cells, keys, list_logs = ledger.deals, pipeline.cell, pipeline.key, pipeline.list_log
-    class_age, class_stage, class_start, class_product = pipeline.age, pipeline.stage, pipeline.class_start, pipeline.product
+    class_age, class_stage, class_start, class_product = (
+        pipeline.age,
+        pipeline.stage,
+        pipeline.class_start,
+        pipeline.product,
+    )
     lists, slots, week_month = amounts.lists, clock.forecast_slot, clock.week_month
     state, other = np.empty(4, np.uint64), np.empty(4, np.uint64)
     row, scratch = np.empty((2, len(clock.months))), np.empty((2, odds.stage.shape[1]))
@@ -165,7 +191,18 @@ def open_deals(
         class_odds(odds, pipeline, draw, factors)
         class_centres(amounts, pipeline, draw, centres)
         for number in range(len(class_age)):
-            outcome_row(weeks, week_month, ages, stages, move, factors[number], class_age[number], class_stage[number], row, scratch)
+            outcome_row(
+                weeks,
+                week_month,
+                ages,
+                stages,
+                move,
+                factors[number],
+                class_age[number],
+                class_stage[number],
+                row,
+                scratch,
+            )
             centre, mean, sd = centres[number], lists[class_product[number], 0], lists[class_product[number], 1]
             inside, slipping, ever, left = row_sums(row, slots)
             expected = inside * mean_multiple(terms, limited, centre)
@@ -183,9 +220,20 @@ def open_deals(
                         continue
                     month = month_of(row, u)
                     start(other, span.seed, AMOUNTS, np.uint64(first + path), key)
-                    known = drawn_list_log(mean, sd, other) if math.isnan(list_log) else list_log
+                    known = mean + sd * normal(other) if math.isnan(list_log) else list_log
                     amount = won_amount(terms, centre, known, other)
-                    book_deal(members, places, levels, planning, sample, offset + path, cells[deal], month, amount, OPEN_REVENUE)
+                    book_deal(
+                        members,
+                        places,
+                        levels,
+                        planning,
+                        sample,
+                        offset + path,
+                        cells[deal],
+                        month,
+                        amount,
+                        OPEN_REVENUE,
+                    )
                     if slots[month] >= 0:
                         revenue[deal, offset + path] = amount
 
@@ -211,7 +259,7 @@ def month_of(row: Floats, u: float) -> int:
 
 @njit(cache=True, error_model="numpy")
 def row_sums(row: Floats, slots: Ints) -> tuple[float, float, float, float]:
-    """Chances to be won in the forecast months, open after the last of them, won in any simulated month, open after all."""
+    """Chances: won in the forecast months, open after the last of them, won in any simulated month, open after all."""
     inside, closed, ever, left, slipping = 0.0, 0.0, 0.0, 1.0, 1.0
     for month in range(len(slots)):
         ever += row[0, month]
@@ -224,7 +272,9 @@ def row_sums(row: Floats, slots: Ints) -> tuple[float, float, float, float]:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def late_wins(odds: Odds, pipeline: Pipeline, clock: Clock, blocks: Ints, draws: Ints, seed: np.uint64, found: Floats) -> None:
+def late_wins(
+    odds: Odds, pipeline: Pipeline, clock: Clock, blocks: Ints, draws: Ints, seed: np.uint64, found: Floats
+) -> None:
     """Add to ``found`` [class, 2] the chance to be open after the simulated months, and to be won after them.
 
     Sums over ``blocks``, under the shocks these blocks have in the simulation.
@@ -239,7 +289,16 @@ def late_wins(odds: Odds, pipeline: Pipeline, clock: Clock, blocks: Ints, draws:
         class_odds(odds, pipeline, draw, factors)
         for number in range(len(found)):
             outcome_row(
-                weeks, clock.week_month, ages, stages, move, factors[number], class_age[number], class_stage[number], row, scratch
+                weeks,
+                clock.week_month,
+                ages,
+                stages,
+                move,
+                factors[number],
+                class_age[number],
+                class_stage[number],
+                row,
+                scratch,
             )
             found[number, 0] += 1.0 - row[:, :months].sum()
             found[number, 1] += row[0, months:].sum()

@@ -1,6 +1,6 @@
 """Where simulated revenue is written, inside the kernels: sums over the paths of a chunk, then levels of every path.
 
-The rule this module keeps: coarser levels are sums of finer ones in float64, so every level of a path adds up to the company.
+The rule this module keeps: coarser levels are sums of finer ones in float64, so every level adds up to the company.
 """
 
 from typing import NamedTuple
@@ -29,13 +29,13 @@ SLOT, PLANNED = 0, 1
 class Ledger(NamedTuple):
     """Revenue of one chunk of paths, and how a cell and a simulated month find their places. H forecast months.
 
-    Reps, territories and products lie side by side in one axis, each with its member for none, and so do accounts and reps
-    of the planning horizon: one entry is then four additions.
+    Reps, territories and products lie side by side in one axis, each with its member for none, and so do accounts and
+    reps of the planning horizon: one entry is then four additions.
 
     Attributes
     ----------
-    members : [cell, 4] place of the cell's rep, territory and product in ``levels``, and of its account (the rep, without
-        an account) in ``planning``
+    members : [cell, 4] place of the cell's rep, territory and product in ``levels``, and of its account (the rep,
+        without an account) in ``planning``
     places : [month, 2] forecast month or NONE, and whether the month is in the planning horizon
     levels : [path, rep + territory + product, H, 2], the last axis is the kind of revenue
     planning : [path, account + rep] over the planning months
@@ -186,7 +186,11 @@ def close_chunk(ledger: Ledger, booked: Booked, cells: CellMap, out: Outputs, ch
     accounts, reps, territories = cells.sizes[0], cells.sizes[1], cells.sizes[2]
     for path in range(len(ledger.levels)):
         row, levels = first + path, ledger.levels[path]
-        of_rep, of_territory, of_product = levels[:reps], levels[reps : reps + territories], levels[reps + territories :]
+        of_rep, of_territory, of_product = (
+            levels[:reps],
+            levels[reps : reps + territories],
+            levels[reps + territories :],
+        )
         _level(of_rep, booked.rep, out.rep[row], out.rep_kinds[chunk])
         _level(of_territory, booked.territory, out.territory[row], out.territory_kinds[chunk])
         _level(of_product, booked.product, out.product[row], out.product_kinds[chunk])

@@ -5,11 +5,21 @@ import math
 import numpy as np
 from numba import njit
 
-from engine.simulation.amount_kernels import amount_terms, drawn_list_log, won_amount
+from engine.simulation.amount_kernels import amount_terms, won_amount
 from engine.simulation.clock import Clock
 from engine.simulation.kernels import calendar, hazard_of, month_shocks
 from engine.simulation.ledger import NEW_REVENUE, Ledger, book_deal
-from engine.simulation.streams import ARRIVALS, MARKET, NEW_DEALS, Stream, negative_binomial, normal, pick, start, uniform
+from engine.simulation.streams import (
+    ARRIVALS,
+    MARKET,
+    NEW_DEALS,
+    Stream,
+    negative_binomial,
+    normal,
+    pick,
+    start,
+    uniform,
+)
 from engine.simulation.world import CLOSE, SHARE, WIN, Amounts, Arrivals, Odds, Span
 from models.panel import NONE, Floats, Ints
 
@@ -37,7 +47,7 @@ def market(arrivals: Arrivals, draw: int, state: Stream, factors: Floats) -> Non
 
 @njit(cache=True, error_model="numpy")
 def seller_odds(odds: Odds, arrivals: Arrivals, draw: int, seller: int, entries: Floats, slots: Floats) -> None:
-    """Fill the odds of a seller's accounts [entry, 2] and products [slot, 2] that time, stage and size do not change."""
+    """Fill the odds of a seller's accounts [entry, 2] and products [slot, 2]: all but time, stage and size."""
     first = arrivals.account_start[seller]
     for side in range(2):
         for entry in range(first, arrivals.account_start[seller + 1]):
@@ -49,11 +59,29 @@ def seller_odds(odds: Odds, arrivals: Arrivals, draw: int, seller: int, entries:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def new_deals(odds: Odds, amounts: Amounts, arrivals: Arrivals, clock: Clock, span: Span, draws: Ints, ledger: Ledger) -> None:
+def new_deals(
+    odds: Odds, amounts: Amounts, arrivals: Arrivals, clock: Clock, span: Span, draws: Ints, ledger: Ledger
+) -> None:
     """Create and work the new deals of a chunk. ``draws`` [block], the posterior draw of every block of the run."""
-    members, places, levels, planning, sample = ledger.members, ledger.places, ledger.levels, ledger.planning, ledger.sample
-    account_chance, account_start, segments = arrivals.account_cumulative, arrivals.account_start, arrivals.account_segment
-    months, creation, week_month, lists, edges = clock.months, clock.creation, clock.week_month, amounts.lists, odds.size_edges
+    members, places, levels, planning, sample = (
+        ledger.members,
+        ledger.places,
+        ledger.levels,
+        ledger.planning,
+        ledger.sample,
+    )
+    account_chance, account_start, segments = (
+        arrivals.account_cumulative,
+        arrivals.account_start,
+        arrivals.account_segment,
+    )
+    months, creation, week_month, lists, edges = (
+        clock.months,
+        clock.creation,
+        clock.week_month,
+        amounts.lists,
+        odds.size_edges,
+    )
     state, factors = np.empty(4, np.uint64), np.empty((span.size, len(months)))
     rates, slot_odds = np.empty(arrivals.exposure.shape), np.empty((arrivals.product.shape[1], 2))
     entry_odds, most = np.empty((len(account_chance), 2)), len(slot_odds)
@@ -71,19 +99,28 @@ def new_deals(odds: Odds, amounts: Amounts, arrivals: Arrivals, clock: Clock, sp
         for seller in range(len(rates)):
             seller_odds(odds, arrivals, draw, seller, entry_odds, slot_odds)
             low, high, rep = account_start[seller], account_start[seller + 1], arrivals.rep[seller]
-            product_chance, products, cells = arrivals.product_cumulative[seller], arrivals.product[seller], arrivals.cell
+            product_chance, products, cells = (
+                arrivals.product_cumulative[seller],
+                arrivals.product[seller],
+                arrivals.cell,
+            )
             for month in range(len(months)):
                 born, chances = clock.creation_week[month], creation[month]
                 # months since 1970 leave room for a million deals each
                 name = arrivals.key[seller] + (np.uint64(months[month]) << np.uint64(20))
                 for path in range(paths):
                     start(state, span.seed, ARRIVALS, np.uint64(first + path), name)
-                    for number in range(negative_binomial(state, rates[seller, month] * factors[path, month], dispersion)):
+                    for number in range(
+                        negative_binomial(state, rates[seller, month] * factors[path, month], dispersion)
+                    ):
                         start(state, span.seed, NEW_DEALS, np.uint64(first + path), name + np.uint64(number))
-                        entry, slot = pick(account_chance, low, high, uniform(state)), pick(product_chance, 0, most, uniform(state))
+                        entry, slot = (
+                            pick(account_chance, low, high, uniform(state)),
+                            pick(product_chance, 0, most, uniform(state)),
+                        )
                         product, segment = products[slot], segments[entry]
-                        list_log = drawn_list_log(lists[product, 0], lists[product, 1], state)
-                        size = 0 if math.isnan(lists[product, 0]) else size_class(edges, list_log)
+                        list_log = lists[product, 0] + lists[product, 1] * normal(state)
+                        size = size_class(edges, list_log)
                         close = entry_odds[entry - low, CLOSE] * slot_odds[slot, CLOSE] * sizes[size, CLOSE]
                         week = born + pick(chances, 0, len(chances), uniform(state))
                         closed, against = closing_week(weeks, ages, stages, steps, close, week, state)
@@ -94,14 +131,25 @@ def new_deals(odds: Odds, amounts: Amounts, arrivals: Arrivals, clock: Clock, sp
                             centre = terms.base + product_log[product] + segment_log[segment] + rep_log[rep]
                             amount = won_amount(terms, centre, list_log, state)
                             cell, when = cells[entry, slot], week_month[closed]
-                            book_deal(members, places, levels, planning, sample, offset + path, cell, when, amount, NEW_REVENUE)
+                            book_deal(
+                                members,
+                                places,
+                                levels,
+                                planning,
+                                sample,
+                                offset + path,
+                                cell,
+                                when,
+                                amount,
+                                NEW_REVENUE,
+                            )
 
 
 @njit(cache=True, error_model="numpy")
 def closing_week(
     weeks: Floats, ages: Floats, stages: Floats, path: Floats, factor: float, born: int, state: Stream
 ) -> tuple[int, float]:
-    """Week in which a deal created in week ``born`` closes and its odds against winning then: one uniform a week.
+    """Week in which a deal created in week ``born`` closes and its odds against winning: one uniform a week.
 
     Parameters
     ----------
@@ -111,7 +159,7 @@ def closing_week(
 
     Returns
     -------
-    the week, NONE when the deal is open at the end, and the part of the odds against winning that time and stage make up
+    the week, NONE when it is open at the end, and the part of the odds against winning that time and stage make up
     """
     last_age, count = len(ages) - 1, len(stages)
     stage = pick(path[count], 0, count, uniform(state))

@@ -6,7 +6,7 @@ from engine.simulation.clock import Clock
 from engine.simulation.world import Amounts, Odds
 from models.calendar import WEEKS_PER_QUARTER
 from models.draws import AmountDraws, ClosingDraws
-from models.panel import Floats
+from models.panel import Floats, Panel
 
 NODES = np.linspace(-6.0, 6.5, 1001)
 """Positions of the nodes of `Amounts.limited_log_mean`; a node is at ``sinh(position)`` scales."""
@@ -15,10 +15,10 @@ LARGEST_DOF = 1e6
 """Beyond it a Student t is a normal to all digits that matter."""
 
 
-def build_odds(closing: ClosingDraws | None, clock: Clock) -> Odds:
-    """Turn logit effects into factors of the odds against."""
+def build_odds(closing: ClosingDraws | None, clock: Clock, count: int) -> Odds:
+    """Turn logit effects into factors of the odds against; neutral ones for ``count`` draws without the leg."""
     if closing is None:
-        return _no_odds()
+        return _no_odds(count)
     weeks_of_age = np.searchsorted(closing.age_bins, np.arange(int(closing.age_bins[-1]) + 1), side="right") - 1
     first_known = closing.shock_months == clock.months[0]
     cumulative = np.cumsum(closing.stage_move, axis=2)
@@ -47,10 +47,10 @@ def _factors(close: Floats, win: Floats) -> Floats:
     return np.exp(-np.stack(np.broadcast_arrays(close, win), axis=-1))
 
 
-def build_amounts(amounts: AmountDraws | None) -> Amounts:
-    """Append the neutral columns and tabulate the limited mean."""
+def build_amounts(amounts: AmountDraws | None, panel: Panel, count: int) -> Amounts:
+    """Append what holds for NONE and tabulate the limited mean; neutral numbers for ``count`` draws without the leg."""
     if amounts is None:
-        return _no_amounts()
+        return _no_amounts(count)
     dof = np.minimum(amounts.dof, LARGEST_DOF)
     return Amounts(
         base=amounts.base,
@@ -61,10 +61,17 @@ def build_amounts(amounts: AmountDraws | None) -> Amounts:
         product=with_none(amounts.product),
         segment=with_none(amounts.segment),
         rep=with_none(amounts.rep),
-        lists=np.stack([np.append(amounts.list_log_mean, np.nan), np.append(amounts.list_log_sd, np.nan)], axis=1),
+        lists=np.concatenate([np.stack([amounts.list_log_mean, amounts.list_log_sd], axis=1), company_list(panel)]),
         cap=float(amounts.cap),
         limited_log_mean=limited_log_mean(amounts.scale, dof),
     )
+
+
+def company_list(panel: Panel) -> Floats:
+    """[1, 2] mean and SD of the log of all list amounts, for deals without a product; 0 where none is known."""
+    amounts = panel.deals.list_amount
+    known = np.log(amounts[amounts > 0])
+    return np.array([[known.mean(), known.std()]]) if known.size else np.zeros((1, 2))
 
 
 def limited_log_mean(scale: Floats, dof: Floats) -> Floats:
@@ -98,40 +105,40 @@ def with_none(effects: Floats) -> Floats:
     return np.concatenate([effects, np.zeros((len(effects), 1))], axis=1)
 
 
-def _no_odds() -> Odds:
-    table = np.ones((1, 1, 2))
+def _no_odds(count: int) -> Odds:
+    table = np.ones((count, 1, 2))
     return Odds(
         size_edges=np.zeros(0),
-        base=np.ones((1, 2)),
+        base=np.ones((count, 2)),
         age=table,
         stage=table,
-        week=np.ones((1, WEEKS_PER_QUARTER, 2)),
+        week=np.ones((count, WEEKS_PER_QUARTER, 2)),
         size=table,
         segment=table,
         product=table,
         territory=table,
         rep=table,
-        shock_scale=np.zeros((1, 2)),
-        shock_correlation=np.zeros(1),
-        first_shock=np.zeros((1, 2)),
+        shock_scale=np.zeros((count, 2)),
+        shock_correlation=np.zeros(count),
+        first_shock=np.zeros((count, 2)),
         first_known=np.zeros(1, dtype=bool),
-        move=np.ones((1, 1, 1)),
-        path=np.ones((1, 2, 1)),
+        move=np.ones((count, 1, 1)),
+        path=np.ones((count, 2, 1)),
     )
 
 
-def _no_amounts() -> Amounts:
-    one, column = np.ones(1), np.zeros((1, 1))
+def _no_amounts(count: int) -> Amounts:
+    ones, zeros, column = np.ones(count), np.zeros(count), np.zeros((count, 1))
     return Amounts(
-        base=np.zeros(1),
-        scale=one,
-        dof=one,
-        zero=np.zeros(1),
-        exact=np.zeros(1),
+        base=zeros,
+        scale=ones,
+        dof=ones,
+        zero=zeros,
+        exact=zeros,
         product=column,
         segment=column,
         rep=column,
-        lists=np.full((1, 2), np.nan),
+        lists=np.zeros((1, 2)),
         cap=1.0,
-        limited_log_mean=np.zeros((1, len(NODES))),
+        limited_log_mean=np.zeros((count, len(NODES))),
     )

@@ -10,7 +10,7 @@ from models.panel import Floats, Ints, Texts
 type Paths = NDArray[np.float32]
 
 LEVELS = ("company", "region", "territory", "manager", "rep", "product")
-"""Levels of forecast.csv, coarse to fine; all but the company have an `UNASSIGNED` member, last, where cells need it."""
+"""Levels of forecast.csv, coarse to fine; all but the company end in an `UNASSIGNED` member where cells need it."""
 
 UNASSIGNED = "unassigned"
 

@@ -9,7 +9,7 @@ from engine.simulation.clock import Clock
 from engine.simulation.odds import with_none
 from engine.simulation.world import Arrivals
 from models.calendar import month_of_year
-from models.draws import ArrivalDraws
+from models.draws import ArrivalDraws, Draws
 from models.panel import NONE, Floats, Ints, Panel
 
 RECENT_DAYS = 365
@@ -28,6 +28,8 @@ MOST_PRODUCTS = 24
 """Products a rep's new deals may be about, the likeliest first; what the others had is shared out among them."""
 
 DAYS_PER_MONTH = 365.25 / 12
+LEAST_TENURE = 0.25
+"""Months: a rep hired after the middle of a month is taken to be a week in."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ def landing(panel: Panel, clock: Clock, draws: ArrivalDraws | None) -> Landing:
     """Build the lists from the accounts each rep owns now and from the deals of the last year."""
     if draws is None:
         nobody = np.zeros(0, dtype=np.int64)
-        return Landing(nobody, np.zeros(1, dtype=np.int64), nobody, np.zeros(0), np.zeros((0, 1), dtype=np.int64), np.zeros((0, 1)))
+        return Landing(
+            nobody, np.zeros(1, dtype=np.int64), nobody, np.zeros(0), np.zeros((0, 1), dtype=np.int64), np.zeros((0, 1))
+        )
     sellers = np.flatnonzero(panel.reps.active & (exposure(panel, clock) > 0).any(axis=1))
     recent = np.flatnonzero(panel.deals.created > panel.as_of - np.timedelta64(RECENT_DAYS, "D"))
     starts, account, share = _accounts(panel, sellers, recent)
@@ -73,9 +77,10 @@ def _accounts(panel: Panel, sellers: Ints, recent: Ints) -> tuple[Ints, Ints, Fl
     reps, accounts = len(panel.reps.labels), len(panel.accounts.labels)
     account, rep = panel.deals.account[recent], panel.deals.rep[recent]
     weight = np.bincount(account[account != NONE], minlength=accounts) + ACCOUNT_PRIOR
-    alone, sold = rep[(account == NONE) & (rep != NONE)], rep[rep != NONE]
+    sold = np.bincount(rep[rep != NONE], minlength=reps)
+    alone = np.bincount(rep[(rep != NONE) & (account == NONE)], minlength=reps)
     company = float((account == NONE).mean()) if len(recent) else float(accounts == 0)
-    pool = (np.bincount(alone, minlength=reps) + POOL_PRIOR * company) / (np.bincount(sold, minlength=reps) + POOL_PRIOR)
+    pool = (alone + POOL_PRIOR * company) / (sold + POOL_PRIOR)
     by_owner = np.argsort(panel.accounts.owner, kind="stable")
     first = np.searchsorted(panel.accounts.owner[by_owner], np.arange(reps + 1))
     entries, shares = [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
@@ -83,7 +88,7 @@ def _accounts(panel: Panel, sellers: Ints, recent: Ints) -> tuple[Ints, Ints, Fl
         owned = by_owner[first[seller] : first[seller + 1]]
         without = pool[seller] if len(owned) else 1.0
         entries.append(np.append(NONE, owned))
-        shares.append(np.append(without, (1 - without) * weight[owned] / max(weight[owned].sum(), ACCOUNT_PRIOR)))
+        shares.append(np.append(without, (1 - without) * weight[owned] / max(float(weight[owned].sum()), ACCOUNT_PRIOR)))
     starts = np.cumsum([len(entry) for entry in entries])
     return starts, np.concatenate(entries), np.concatenate(shares)
 
@@ -116,12 +121,11 @@ def exposure(panel: Panel, clock: Clock) -> Floats:
 
 
 def tenure(panel: Panel, clock: Clock) -> Floats:
-    """[rep, month] months since the start at the middle of each simulated month; infinite where it is unknown."""
-    start, end = _month_days(clock)
-    middle = start + (end - start) // 2
-    hired = np.where(np.isnat(panel.reps.start), middle[0], panel.reps.start.astype("datetime64[D]"))
-    months = (middle - hired[:, None]).astype(np.int64) / DAYS_PER_MONTH
-    return np.where(np.isnat(panel.reps.start)[:, None], np.inf, months.clip(min=0.0))
+    """[rep, month] months since the start at the middle of each simulated month, as `models.new_deals` counts them."""
+    middle = _month_days(clock)[0] + np.timedelta64(15, "D")
+    hired = panel.reps.start.astype("datetime64[D]")
+    months = (middle - np.where(np.isnat(hired), middle[0], hired)[:, None]).astype(np.int64) / DAYS_PER_MONTH
+    return np.where(np.isnat(hired)[:, None], np.inf, months.clip(min=LEAST_TENURE))
 
 
 def _month_days(clock: Clock) -> tuple[np.ndarray, np.ndarray]:
@@ -130,9 +134,9 @@ def _month_days(clock: Clock) -> tuple[np.ndarray, np.ndarray]:
     return start, (clock.months + 1).astype("datetime64[M]").astype("datetime64[D]") - np.timedelta64(1, "D")
 
 
-def build_arrivals(panel: Panel, draws: ArrivalDraws | None, clock: Clock, landed: Landing, cell: Ints) -> Arrivals:
+def build_arrivals(panel: Panel, posterior: Draws, clock: Clock, landed: Landing, cell: Ints) -> Arrivals:
     """Join rates and landing places. ``cell`` is the cell of every site of ``landed``."""
-    count = 1 if draws is None else len(draws.base)
+    draws, count = posterior.arrivals, posterior.count
     months, sellers = len(clock.months), len(landed.rep)
     entries = np.repeat(np.arange(sellers), np.diff(landed.account_start))
     cumulative = np.cumsum(landed.account_share) - np.repeat(np.arange(sellers), np.diff(landed.account_start))
@@ -141,8 +145,8 @@ def build_arrivals(panel: Panel, draws: ArrivalDraws | None, clock: Clock, lande
     return Arrivals(
         rep=landed.rep,
         key=stream_keys(panel.reps.labels.ids[landed.rep]),
-        log_rate=np.zeros((1, sellers)) if draws is None else _log_rate(panel, draws, landed.rep),
-        season=np.zeros((1, months)) if draws is None else draws.season[:, month_of_year(clock.months)],
+        log_rate=np.zeros((count, sellers)) if draws is None else _log_rate(panel, draws, landed.rep),
+        season=np.zeros((count, months)) if draws is None else draws.season[:, month_of_year(clock.months)],
         exposure=exposure(panel, clock)[landed.rep],
         tenure=tenure(panel, clock)[landed.rep],
         steps=clock.months - clock.as_of_month,
@@ -167,7 +171,7 @@ def _log_rate(panel: Panel, draws: ArrivalDraws, sellers: Ints) -> Floats:
 
 
 def _covariates(panel: Panel, account: Ints, rep: Ints) -> tuple[Ints, Ints]:
-    """Segment and territory of new deals as the models see them (see ``engine.data``): without an account, the rep's home."""
+    """Segment and territory of new deals as the models see them; without an account, the rep's home."""
     home = panel.reps.territory[rep]
     if "account" in panel.barred:
         return np.zeros(len(account), dtype=np.int64), home

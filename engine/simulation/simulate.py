@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from engine.seeds import seed_for
+from engine.simulation.cells import sum_by
 from engine.simulation.clock import SimulationHorizons
 from engine.simulation.inputs import build_world
 from engine.simulation.kernels import late_wins, open_deals
@@ -31,7 +32,7 @@ from engine.simulation.ledger import (
 )
 from engine.simulation.new_deal_kernels import new_deals
 from engine.simulation.order_kernels import first_orders, known_orders
-from engine.simulation.outcomes import UNASSIGNED, Cells, DealOutcomes, LevelOutcomes, Outcomes, PlanningOutcomes
+from engine.simulation.outcomes import UNASSIGNED, DealOutcomes, LevelOutcomes, Outcomes, PlanningOutcomes
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.world import Span, World
 from models.draws import Draws
@@ -99,13 +100,16 @@ def simulate(
     )
 
 
-def run_chunks(world: World, settings: SimulationSettings, draws: Ints, seed: np.uint64, threads: int, planned: bool) -> Outputs:
+def run_chunks(
+    world: World, settings: SimulationSettings, draws: Ints, seed: np.uint64, threads: int, planned: bool
+) -> Outputs:
     """Run all blocks, chunk by chunk. The kernels release the interpreter, so threads work side by side."""
     size = min(settings.paths_per_draw, settings.paths)
     at_once = min(settings.chunk_paths, MOST_DEAL_PATHS // max(len(world.pipeline.cell), 1))
     per_chunk = max(1, at_once // size)
     spans = [
-        Span(first, min(first + per_chunk, len(draws)), size, settings.paths, seed) for first in range(0, len(draws), per_chunk)
+        Span(first, min(first + per_chunk, len(draws)), size, settings.paths, seed)
+        for first in range(0, len(draws), per_chunk)
     ]
     out = new_outputs(world, len(spans), settings, planned)
     with ThreadPoolExecutor(threads) as pool:
@@ -161,26 +165,29 @@ def build_levels(panel: Panel, world: World, out: Outputs) -> dict[str, LevelOut
     one = np.zeros(len(rep), dtype=np.int64)
     company = Labels(np.array([""]), np.array(["company"]))
     parts = {
-        "company": (company, out.company, _sum_to(one, booked.rep, 1), _sum_to(one, rep, 1), one),
-        "region": (panel.regions, out.region, *_parents(cells.region, booked.territory, territory, cells.sizes[5]), cells.region[cells.territory]),
+        "company": (company, out.company, sum_by(booked.rep, one, 1), sum_by(rep, one, 1), one),
+        "region": (
+            panel.regions,
+            out.region,
+            *_parents(cells.region, booked.territory, territory, cells.sizes[5]),
+            cells.region[cells.territory],
+        ),
         "territory": (panel.territories, out.territory, booked.territory, territory, cells.territory),
-        "manager": (panel.managers, out.manager, *_parents(cells.manager, booked.rep, rep, cells.sizes[4]), cells.manager[cells.rep]),
+        "manager": (
+            panel.managers,
+            out.manager,
+            *_parents(cells.manager, booked.rep, rep, cells.sizes[4]),
+            cells.manager[cells.rep],
+        ),
         "rep": (panel.reps.labels, out.rep, booked.rep, rep, cells.rep),
         "product": (panel.products.labels, out.product, booked.product, product, cells.product),
     }
     return {name: _level(*part) for name, part in parts.items()}
 
 
-def _sum_to(parent: Ints, values: Floats, count: int) -> Floats:
-    """Sum members [member, ...] into their parents."""
-    total = np.zeros((count, *values.shape[1:]))
-    np.add.at(total, parent, values)
-    return total
-
-
 def _parents(parent: Ints, booked: Floats, kinds: Floats, count: int) -> tuple[Floats, Floats]:
     """Booked and simulated parts of a coarser level."""
-    return _sum_to(parent, booked, count), _sum_to(parent, kinds, count)
+    return sum_by(booked, parent, count), sum_by(kinds, parent, count)
 
 
 def _level(labels: Labels, total: Any, booked: Floats, kinds: Floats, member: Ints) -> LevelOutcomes:

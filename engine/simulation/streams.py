@@ -1,7 +1,7 @@
 """Random streams inside Numba kernels: xoshiro256++ seeded by SplitMix64, and the distributions built on it.
 
-The rule this module keeps: a stream is named by (seed, leg, path or block of paths, entity) and by nothing else, so no number
-depends on threads, on chunks or on which other deals and accounts exist (tests/test_simulation_streams.py).
+The rule this module keeps: a stream is named by (seed, leg, path or block of paths, entity) and by nothing else, so no
+number depends on threads, on chunks or on which other deals and accounts exist (tests/test_simulation_streams.py).
 
 Blackman & Vigna 2021, Scrambled linear pseudorandom number generators, doi:10.1145/3460772.
 """
@@ -91,7 +91,7 @@ def uniform(state: Stream) -> float:
 
 @njit(cache=True, error_model="numpy")
 def normal(state: Stream) -> float:
-    """Standard normal by the ziggurat (Marsaglia & Tsang 2000, doi:10.18637/jss.v005.i08, as amended by Doornik 2005)."""
+    """Standard normal by the ziggurat (Marsaglia & Tsang 2000, doi:10.18637/jss.v005.i08; Doornik 2005)."""
     while True:
         word = bits(state)
         layer = np.int64(word & _LAYER)
@@ -145,7 +145,7 @@ def gamma(state: Stream, shape: float) -> float:
 
 @njit(cache=True, error_model="numpy")
 def poisson(state: Stream, mean: float) -> int:
-    """Poisson: inversion by search for small means, else transformed rejection (Hoermann 1993, doi:10.1016/0167-6687(93)90997-4)."""
+    """Poisson: small means by search, others by rejection (Hoermann 1993, doi:10.1016/0167-6687(93)90997-4)."""
     if mean >= _SMALL_MEAN:
         return _poisson_large(state, mean)
     u = uniform(state)

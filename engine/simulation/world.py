@@ -17,12 +17,12 @@ type Keys = NDArray[np.uint64]
 
 
 CLOSE, WIN, SHARE = 0, 1, 2
-"""Last axis of tables of odds: against closing in a week, against winning given closing; of calendars also the share of the
-week that is left."""
+"""Last axis of tables of odds: against closing in a week, against winning given closing; of calendars also the share of
+the week that is left."""
 
 
 class Odds(NamedTuple):
-    """Closing and winning: factors ``exp(-effect)`` of `models.draws.ClosingDraws`, both sides side by side in the last axis.
+    """Closing and winning: factors ``exp(-effect)`` of `models.draws.ClosingDraws`, both sides in the last axis.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Amounts(NamedTuple):
     ----------
     base, scale, dof, zero, exact : [D]
     product, segment, rep : [D, ... + 1]
-    lists : [product + 1, 2] mean and SD of the log of list amounts, NaN where deals have none
+    lists : [product + 1, 2] mean and SD of the log of the list amounts of deals that have none yet
     cap : see `models.draws.AmountDraws`
     limited_log_mean : [D, node] log E[min(exp(scale t), exp(z))] at ``z = scale sinh(node position)``
     """
@@ -198,23 +198,23 @@ class OrderBook(NamedTuple):
 
     Attributes
     ----------
-    account, rep, territory, key : [buyer] members as in `CellMap`; names its streams
+    key : [buyer] names its streams
     elapsed, orders, level, weight, group : [buyer] at the as-of month
     cycle : [D, buyer]
     cycle_cumulative : [D, cycle] of accounts yet to come
     states : [cycle, elapsed] state of every pair
     base, state, season : [D], [D, state], [D, month, grade]
-    grade_edges, carry, amount_age, amount_grade, amount_scale, odd_chance, odd_mean, odd_sd : see there
+    grade_edges : [grade - 1]
+    ages : [D, age class, 2] carry-over and log effect
+    grades : [D, grade, 3] log effect, SD, chance of an odd order
+    odd : [D, 2] mean and SD of the log amount of an odd order
     amount_season : [D, month]
     shock_scale, amount_shock_scale : [D]
     decay, cap : see there
     split_start : [buyer + 1] first split of every buyer
-    split_cell, split_product, split_share : [split]
+    split_cell, split_share : [split]
     """
 
-    account: Ints
-    rep: Ints
-    territory: Ints
     key: Keys
     elapsed: Ints
     orders: Ints
@@ -228,13 +228,9 @@ class OrderBook(NamedTuple):
     state: Floats
     season: Floats
     grade_edges: Floats
-    carry: Floats
-    amount_age: Floats
-    amount_grade: Floats
-    amount_scale: Floats
-    odd_chance: Floats
-    odd_mean: Floats
-    odd_sd: Floats
+    ages: Floats
+    grades: Floats
+    odd: Floats
     amount_season: Floats
     shock_scale: Floats
     amount_shock_scale: Floats
@@ -242,7 +238,6 @@ class OrderBook(NamedTuple):
     cap: float
     split_start: Ints
     split_cell: Ints
-    split_product: Ints
     split_share: Floats
 
 
@@ -258,9 +253,9 @@ class FirstOrders(NamedTuple):
     pool : [D, pool] amounts
     group : [territory]
     rep_start : [territory + 1] first entry of every territory's list of reps
-    rep, rep_cumulative : [entry]
+    rep_cumulative : [entry]
     cell : [entry, split]
-    product, share : [split] product mix of new customers
+    share : [split] product mix of new customers
     """
 
     key: Keys
@@ -272,10 +267,8 @@ class FirstOrders(NamedTuple):
     pool: Floats
     group: Floats
     rep_start: Ints
-    rep: Ints
     rep_cumulative: Floats
     cell: Ints
-    product: Ints
     share: Floats
 
 
