@@ -16,9 +16,8 @@ class AllocationWeights(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    move_cost: float = Field(default=0.0, ge=0)
-    """Points that one point of money at risk from moves costs, on top of `potential`: the revenue that a move disturbs is
-    revenue given up already, so the default counts it once."""
+    move_cost: float = Field(default=1.0, ge=0)
+    """Points that one point of money at risk from moves costs."""
     potential: float = Field(default=1.0, ge=0)
     """Points that one point of money of expected revenue given up costs, against the best rep for each account."""
     mean_deviation: float = Field(default=0.5, ge=0)

@@ -123,13 +123,13 @@ def test_threads_and_chunks_change_nothing(seed: int, shape: int, chunk: int) ->
 
 def test_purpose_seed_and_draws_name_the_streams(panel: Panel, draws: Draws) -> None:
     base = company(simulate(panel, draws, BOTH, SMALL, seed=1))
-    for other in (
+    for fresh in (
         simulate(panel, draws, BOTH, SMALL, seed=2),
         simulate(panel, draws, BOTH, SMALL, seed=1, purpose="verification"),
-        simulate(panel, draws, BOTH, SMALL, seed=1, draw_slice=slice(1, None, 2)),
     ):
-        assert abs(np.corrcoef(base, company(other))[0, 1]) < 0.9
-        assert not np.array_equal(base, company(other))
+        assert abs(np.corrcoef(base, company(fresh))[0, 1]) < 0.4
+    other_draws = simulate(panel, draws, BOTH, SMALL, seed=1, draw_slice=slice(1, None, 2))
+    assert not np.array_equal(base, company(other_draws))
     with pytest.raises(ValueError, match="no posterior draw left"):
         simulate(panel, draws, BOTH, SMALL, seed=1, draw_slice=slice(0, 0))
 
@@ -156,7 +156,7 @@ def without(panel: Panel, deal: int) -> Panel:
 
 
 def test_other_deals_keep_their_random_numbers(panel: Panel) -> None:
-    """Common random numbers: without one deal, what is left of the company changes by that deal's revenue and no more."""
+    """Common random numbers: without one deal, the company changes by that deal's revenue and no more."""
     draws = make_draws(panel, arrivals=False)
     deal = int(np.flatnonzero(panel.deals.outcome == OPEN)[5])
     change = company(simulate(panel, draws, BOTH, SMALL, seed=1)) - company(
@@ -222,7 +222,7 @@ def test_limited_mean(scale: float, dof: float, cap: float) -> None:
 
 
 def test_monthly_shocks_widen_the_total() -> None:
-    """A shock of every month is shared by all deals: the company's spread grows far beyond that of independent deals."""
+    """All deals share the shock of a month: the company's spread grows far beyond that of independent deals."""
     panel = make_panel(deals=600, orders=False)
     spread = []
     for scale in (0.0, 0.8):
@@ -291,9 +291,10 @@ def test_an_order_of_the_running_month_is_not_repeated() -> None:
     for elapsed, expected in ((0, 0), (1, 1)):
         orders = replace(certain, elapsed=np.full(20, elapsed), weight=np.ones(20), orders=np.ones(20, dtype=np.int64))
         outcomes = simulate(panel, replace(draws, orders=orders), SimulationHorizons(QUARTER), SMALL, seed=1)
-        simulated = outcomes.sample - build_world(panel, draws, SimulationHorizons(QUARTER), SMALL)[0].booked.cell
-        assert (simulated[:, :, 0].sum(axis=1) > 1).mean() == expected
-        assert (simulated[:, :, 1].sum(axis=1) > 1).all()
+        level = outcomes.levels["company"]
+        simulated = level.total[:, 0] - level.booked[0]
+        assert (simulated[:, 0] > 1).mean() == expected
+        assert (simulated[:, 1] > 1).all()
 
 
 @pytest.mark.parametrize(
