@@ -1,8 +1,9 @@
-"""Weekly hazard of closing and of winning given closing, fitted together: their monthly shocks are a correlated pair.
+"""Weekly hazard of closing and of winning given closing, fitted together: their shocks are a correlated pair.
 
-Both are logits of hierarchical effects on binomial counts. Open deals are right-censored; the last age bin is open and has
-a hazard of its own, so deals that never close are its small hazard and need no class of their own. What recurs within
-every quarter is given to its last month (fixed wide prior) and its weeks (learned scale) before it is given to shocks.
+Both are logits of hierarchical effects on binomial counts. Open deals are right-censored; the last age bin is open and
+has a hazard of its own, so deals that never close are its small hazard and need no class of their own. What recurs
+within every quarter is given to its last month (fixed wide prior) and its weeks (learned scale) before it is given to
+shocks.
 
 References
 ----------
@@ -37,7 +38,12 @@ LIKENESS = 4.0
 THINNING = 2
 """Steps per draw kept: a step is cheap here, what follows from a draw (the simulation) is not."""
 
-BLOCKS = (("base", "age", "stage"), ("quarter_end", "week", "shock"), ("size", "segment", "product"), ("territory", "rep"))
+BLOCKS = (
+    ("base", "age", "stage"),
+    ("quarter_end", "week", "shock"),
+    ("size", "segment", "product"),
+    ("territory", "rep"),
+)
 """Covariates whose effects are summed once per combination: few combinations each."""
 
 
@@ -114,9 +120,13 @@ def _model(problem: _Problem) -> pm.Model:
         random = pm.Flat("random", shape=white.from_random.shape[1])
 
         variance = 1 / (pm.Data("information", white.information) + scale[pm.Data("learned", place[white.group])] ** -2)
-        turned = variance * pm.Data("pull", white.pull) + pt.sqrt(variance) * pt.dot(pm.Data("factor", white.factor), random)
+        turned = variance * pm.Data("pull", white.pull) + pt.sqrt(variance) * pt.dot(
+            pm.Data("factor", white.factor), random
+        )
         mixing = pm.Data("mixing", np.hstack([white.from_fixed, white.from_random]))
-        beta = pm.Deterministic("beta", pm.Data("centre", white.centre) + pt.dot(mixing, pt.concatenate([fixed, turned])))
+        beta = pm.Deterministic(
+            "beta", pm.Data("centre", white.centre) + pt.dot(mixing, pt.concatenate([fixed, turned]))
+        )
         sigma = pt.concatenate([scale, pm.Data("scale_fixed", prior[~free])])[pm.Data("group", place[group])]
         unit = beta / sigma
         first, second = unit[split - months : split], unit[total - months :]
@@ -126,7 +136,7 @@ def _model(problem: _Problem) -> pm.Model:
         pm.Potential("pairs", 0.5 * pair.sum() - 0.5 * months * pt.log1p(-(correlation**2)))
         combined = pt.concatenate([beta, pt.zeros(1)])[parts].sum(axis=0)
         logit = shift + combined[sums].sum(axis=0)
-        # log2, since PyTensor would turn log(1 + exp) into a log1p, which takes three times as long; logits are moderate.
+        # log2: PyTensor would turn log(1 + exp) into a log1p, which takes three times as long. Logits are moderate.
         pm.Potential("likelihood", (success * logit - count * (LN2 * pt.log2(1 + pt.exp(logit)))).sum())
     return model
 
@@ -197,7 +207,7 @@ def _draws(
 
 
 def _named_effects(beta: Floats, side: Effects, sizes: dict[str, int]) -> dict[str, Floats]:
-    """Effects [D, level] by covariate; zero for those left out. The mean over age, stage, week and size is in the base."""
+    """Effects [D, level] by covariate, zero where left out. The mean over age, stage, week and size is in the base."""
     offsets = side.offsets()
     found = {name: beta[:, start : start + side.sizes[name]] for name, start in offsets.items()}
     count = len(beta)

@@ -1,8 +1,8 @@
 """Deal-weeks summed to binomial counts over equal covariates, which loses nothing, and the layout of their effects.
 
 The number of cells is bounded by design: ages and sizes are coarse, and where there would still be more than
-``ClosingSettings.max_cells``, the covariate that tells least about the outcome is left out (its effect is zero), one by one.
-Only age, week and month (and rep, on the win side) always stay.
+``ClosingSettings.max_cells``, the covariate that tells least about the outcome is left out (its effect is zero), one by
+one. Only age, week and month (and rep, on the win side) always stay.
 """
 
 from dataclasses import dataclass
@@ -101,7 +101,9 @@ def win_side(all_rows: Covariates, rows: DealWeeks, panel: Panel, settings: Clos
 def _subset(source: Covariates, names: tuple[str, ...], chosen: Bools) -> Covariates:
     """Some covariates of some rows; one that could take one level only has no effect to learn and is left out."""
     names = tuple(name for name in names if source.sizes[name] > 1 or name == "shock")
-    return Covariates({name: source.levels[name][chosen] for name in names}, {name: source.sizes[name] for name in names})
+    return Covariates(
+        {name: source.levels[name][chosen] for name in names}, {name: source.sizes[name] for name in names}
+    )
 
 
 def _effects(rows: Covariates, success: Floats, settings: ClosingSettings) -> Effects:
@@ -109,7 +111,9 @@ def _effects(rows: Covariates, success: Floats, settings: ClosingSettings) -> Ef
     if {"size", "product"} <= rows.sizes.keys() and _determines(rows.levels["product"], rows.levels["size"]):
         # List prices: the size says nothing that the product does not.
         del rows.sizes["size"]
-    told = {name: _information(rows.levels[name], rows.levels["age"], success) for name in rows.sizes if name not in KEPT}
+    told = {
+        name: _information(rows.levels[name], rows.levels["age"], success) for name in rows.sizes if name not in KEPT
+    }
     optional = sorted(told, key=lambda name: told[name])
     names = list(rows.sizes)
     first, inverse = _distinct(rows, names)
@@ -165,7 +169,7 @@ def _determines(level: Ints, other: Ints) -> bool:
 
 
 def _information(level: Ints, age: Ints, success: Floats) -> float:
-    """How much a covariate tells beyond age: chi-square of observed against expected successes per degree of freedom."""
+    """How much a covariate tells beyond age: chi-square of observed against expected, per degree of freedom."""
     chance = (np.bincount(age, success) / np.maximum(np.bincount(age), 1))[age]
     excess = np.bincount(level + 1, success - chance)
     spread = np.bincount(level + 1, chance * (1 - chance))

@@ -5,7 +5,8 @@ none at all, the list amount is 1 everywhere and the multiple is the amount itse
 
 References
 ----------
-Lange, Little and Taylor (1989), Robust statistical modeling using the t distribution, doi:10.1080/01621459.1989.10478852.
+Lange, Little and Taylor (1989), Robust statistical modeling using the t distribution,
+doi:10.1080/01621459.1989.10478852.
 """
 
 from dataclasses import dataclass
@@ -84,12 +85,15 @@ def fit_amounts(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Amoun
     count = len(effects["base"])
     rng = np.random.default_rng([seed, 1])
     mean, sd = list_distribution(panel, listed, asked, middle)
+    # A stick broken twice: won for nothing; else, where a list amount is known, for exactly that.
+    nothing = rng.beta(0.5 + zero.sum(), 9.5 + won.sum() - zero.sum(), count)
+    listing = rng.beta(0.5 + exact.sum(), 0.5 + (won & ~zero & (listed > 0)).sum() - exact.sum(), count)
     draws = AmountDraws(
         base=effects["base"][:, 0] + middle,
         scale=trace.draws("noise", THINNING),
         dof=trace.draws("dof", THINNING),
-        zero=rng.beta(0.5 + zero.sum(), 9.5 + won.sum() - zero.sum(), count),
-        exact=rng.beta(0.5 + exact.sum(), 0.5 + (won & ~zero & (listed > 0)).sum() - exact.sum(), count),
+        zero=nothing,
+        exact=(1 - nothing) * listing,
         product=effects["product"],
         segment=effects["segment"],
         rep=effects["rep"],

@@ -72,8 +72,8 @@ def has_stages(panel: Panel) -> bool:
 def size_edges(panel: Panel, bins: int) -> Floats:
     """Inner edges of the size classes on the log of the list amount.
 
-    Known amounts fall into at most ``bins`` classes of about equal numbers; edges lie half way between two amounts, so no
-    amount is on an edge. Where some amounts are unknown the first edge is minus infinity: bin 0 is theirs alone.
+    Known amounts fall into at most ``bins`` classes of about equal numbers; edges lie half way between two amounts, so
+    no amount is on an edge. Where some amounts are unknown the first edge is minus infinity: bin 0 is theirs alone.
     """
     amounts = panel.deals.list_amount
     known = np.log(amounts[amounts > 0])
@@ -148,4 +148,3 @@ def shock_months(rows: DealWeeks) -> Ints:
     """Months since 1970-01 from the first to the last row, without gaps."""
     months = rows.week // WEEKS_PER_MONTH
     return np.arange(months.min(), months.max() + 1)
-

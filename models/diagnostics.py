@@ -31,7 +31,7 @@ def diagnose(model: str, trace: Trace, names: tuple[str, ...], rows: int, cells:
     r_hat = az.rhat(chosen, method="rank")["all"].to_numpy()
     bulk = az.ess(chosen, method="bulk")["all"].to_numpy()
     tail = az.ess(chosen, method="tail")["all"].to_numpy()
-    if not (np.isfinite(r_hat).all() and np.isfinite(bulk).all() and np.isfinite(tail).all()):
+    if np.isnan(r_hat).any() or np.isnan(bulk).any() or np.isnan(tail).any():
         raise FloatingPointError(f"{model}: R-hat or effective sample size is not a number for some parameter")
     return Diagnostics(
         model=model,
@@ -48,6 +48,7 @@ def _varying(posterior: xr.Dataset) -> xr.DataArray:
     """All elements of all variables as (chain, draw, element), without those that are constant by construction."""
     parts = [v.to_numpy().reshape(v.shape[0], v.shape[1], -1) for v in posterior.values()]
     elements = np.concatenate(parts, axis=2)
-    # Stuck chains differ from each other: only what is the same in every draw of every chain is constant by construction.
-    moving = elements.max(axis=(0, 1)) > elements.min(axis=(0, 1))
+    # Stuck chains differ from each other: constant by construction is only what is the same in all draws of all chains.
+    constant = elements.max(axis=(0, 1)) == elements.min(axis=(0, 1))
+    moving = ~constant  # not a number is never equal: such elements stay and are refused
     return xr.DataArray(elements[:, :, moving], dims=("chain", "draw", "element"))

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
 
 from models.draws import Diagnostics, Draws
 from models.panel import Panel

@@ -1,8 +1,8 @@
 """Sampling of a PyMC model with nutpie, fast to start and the same on every number of workers.
 
-nutpie's own compilation wraps the log density in two Numba callbacks, which no cache keeps: ten seconds and more a model
-in every run. Here PyTensor compiles the density once (its Numba code is cached on disk), nutpie calls it, and the
-named variables are computed from the raw draws in one vectorised NumPy evaluation. The chains of a model run one after
+nutpie's own compilation wraps the log density in two Numba callbacks, which no cache keeps: ten seconds and
+more a model in every run. Here PyTensor compiles the density once (its Numba code is cached on disk), nutpie calls it,
+and the named variables are computed from the raw draws in one vectorised NumPy evaluation. The chains of a model run one after
 another: models, not chains, are what runs side by side (see `models.fit`).
 """
 
@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import nutpie
 import numpy as np
+import nutpie
 import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 import xarray as xr
-from nutpie.compiled_pyfunc import from_pyfunc
 from numpy.typing import NDArray
+from nutpie.compiled_pyfunc import from_pyfunc
 from pymc.pytensorf import join_nonshared_inputs
 from pytensor.graph.replace import vectorize_graph
 from scipy.special import expit
@@ -116,7 +116,8 @@ def half_normal(name: str, prior: Floats, start: Floats) -> pt.TensorVariable:
     """Scales [group] with half-normal priors, added to the model of the context in coordinates without a long tail.
 
     On the log of a scale the posterior of one that may be zero has an exponential tail to the left, in which chains get
-    lost. With ``log(scale / prior) = x - softplus(-x)^2 / 4`` the tail of x is that of a normal; the prior is unchanged.
+    lost. With ``log(scale / prior) = x - softplus(-x)^2 / 4`` the tail of x is that of a normal; the prior is
+    unchanged.
 
     Parameters
     ----------
@@ -161,7 +162,9 @@ def _named(model: pm.Model, start: dict[str, Any], raw: Floats) -> xr.Dataset:
         point=start, outputs=model.replace_rvs_by_values(variables), inputs=model.value_vars
     )
     batch = pt.matrix("batch", shape=(None, raw.shape[-1]))
-    evaluate = pytensor.function([batch], vectorize_graph(values, {point: batch}), mode="FAST_COMPILE", trust_input=True)
+    evaluate = pytensor.function(
+        [batch], vectorize_graph(values, {point: batch}), mode="FAST_COMPILE", trust_input=True
+    )
     flat = np.ascontiguousarray(raw.reshape(-1, raw.shape[-1]))
     data = {}
     for variable, array in zip(variables, evaluate(flat), strict=True):

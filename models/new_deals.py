@@ -15,7 +15,7 @@ from models.diagnostics import diagnose
 from models.draws import ArrivalDraws, Diagnostics
 from models.fitting import sample
 from models.panel import NONE, Floats, Ints, Panel
-from models.pooling import Group, Pooled, approximate, count_working, members, negative_binomial, predictor, scales
+from models.pooling import Group, Pooled, approximate, careful, count_working, members, negative_binomial, predictor, scales
 from models.settings import ArrivalSettings, ModelSettings
 
 USUAL_DISPERSION = 8.0
@@ -71,7 +71,7 @@ def fit_arrivals(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Arri
         return None
     usual = float(np.log(max(counts.count.sum(), 1) / counts.exposure.sum()))
     pooled = _pooled(panel, counts, asked, usual)
-    sampler = settings.sampler.model_copy(update={"draws": settings.sampler.draws * THINNING})
+    sampler = careful(settings.sampler, THINNING)
     trace = sample(_model(counts, pooled, asked), sampler, seed)
     effects = {name: trace.draws("effects", THINNING)[:, where] for name, where in pooled.slices().items()}
     learned = scales(pooled, trace.draws("effects_scale", THINNING))

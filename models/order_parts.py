@@ -18,6 +18,7 @@ from models.pooling import (
     Group,
     Pooled,
     approximate,
+    careful,
     count_working,
     logit_working,
     members,
@@ -178,7 +179,7 @@ class _Mixture:
 
 def _fit(model: pm.Model, pooled: Pooled, sampler: SamplerSettings, seed: int) -> Fit:
     """Sample, thin, and name the effects."""
-    trace = sample(model, sampler.model_copy(update={"draws": sampler.draws * THINNING}), seed)
+    trace = sample(model, careful(sampler, THINNING), seed)
     effects = thinned(trace, "effects")
     named = {name: effects[:, part] for name, part in pooled.slices().items()}
     return Fit(trace, named, scales(pooled, thinned(trace, "effects_scale")))

@@ -6,8 +6,7 @@ coordinates suit effects that data determine, non-centred ones those they do not
     ``beta = s^2 * information * estimate + s * (L v)``,  ``s^2 = 1 / (information + 1 / sigma^2)``
 
 interpolates between the two per effect, for every sigma, and ``L`` takes the correlation between effects out. The map is
-exact whatever the approximate fit was (its Jacobian ``sum(log s)`` is in the model): a poor fit costs time, not truth.
-All it needs of a likelihood is slope and curvature in the predictor, row by row: binomial, negative binomial and normal
+exact whatever the approximate fit was (its Jacobian ``sum(log s)`` is in the model): a poor fit costs time, not truth. All it needs of a likelihood is slope and curvature in the predictor, row by row: binomial, negative binomial and normal
 mixtures here (`models.whitening` does the like for the closing hazard's large counts).
 
 References
@@ -26,12 +25,16 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.special import expit
 
 from models.panel import Bools, Floats, Ints
+from models.settings import SamplerSettings
 
 SMALLEST_SCALE = 0.03
 """Floor of a scale in the approximate fit: EM would otherwise let a group without effect collapse to zero."""
 
 SPREAD_OF_SCALES = 0.7
 """Prior SD of the log of a learned scale: half to twice its middle with a chance of two thirds."""
+
+CAREFUL = 0.9
+"""Least acceptance rate for these models: below it a few trajectories diverge where a scale is small."""
 
 type Working = Callable[[Floats], tuple[Floats, Floats]]
 """Predictor [row] to slope and (positive) curvature of the log likelihood, both [row]."""
@@ -193,6 +196,16 @@ def predictor(name: str, pooled: Pooled, white: Coordinates) -> pt.TensorVariabl
     log_jacobian = 0.5 * pt.log(variance) - pt.log(sigma)
     pm.Potential(f"{name}_prior", (log_jacobian - 0.5 * (effects / sigma) ** 2).sum())
     return pm.Data(f"{name}_shift", pooled.shift) + pt.dot(pm.Data(f"{name}_columns", pooled.columns()), effects)
+
+
+def careful(sampler: SamplerSettings, thinning: int = 1) -> SamplerSettings:
+    """The sampler for a pooled model: smaller steps, longer tuning, and ``thinning`` steps for each draw that is kept."""
+    changes = {
+        "draws": sampler.draws * thinning,
+        "tune": sampler.tune * 2,
+        "target_accept": max(sampler.target_accept, CAREFUL),
+    }
+    return sampler.model_copy(update=changes)
 
 
 def scales(pooled: Pooled, draws: Floats) -> dict[str, Floats]:

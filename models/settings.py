@@ -43,7 +43,7 @@ class ClosingSettings(BaseModel):
     """Number of size classes of deals with a known amount, of equal numbers of deals."""
 
     max_cells: int = Field(default=10_000, ge=500, le=200_000)
-    """Cells of equal covariates on the close or the win side above which covariates are left out, least informative first."""
+    """Cells of equal covariates on either side above which covariates are left out, least informative first."""
 
     base_scale: Scale = 3.0
     """Prior SD of the base rates around an even chance of winning and a weekly chance of closing of 5 %."""
@@ -55,7 +55,7 @@ class ClosingSettings(BaseModel):
     """Prior SD of the effects of stage."""
 
     quarter_scale: Scale = 1.0
-    """Prior SD of the effects of a quarter's last month and of its others: wide, so that a rush is not taken for shocks."""
+    """Prior SD of the effects of a quarter's last month and of its others; wide: a rush is not to pass for shocks."""
 
     effect_scale: Scale = 0.5
     """Prior scale (half-normal) of the SD of size, segment, product, territory, rep and single-week effects."""

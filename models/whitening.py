@@ -2,14 +2,15 @@
 
 The effects ``beta`` of a hierarchical logit have prior N(0, sigma[group]^2) and, given the scales, a nearly normal
 posterior. Centred coordinates suit effects that the data determine, non-centred ones those they do not (a rep with few
-deals, a scale near zero), and both leave to the sampler how groups hang together (the base and the mean of every group, a
-month's shock and its weeks). Here one quick approximate fit gives, for effects of fixed scale F and of learned scale R,
+deals, a scale near zero), and both leave to the sampler how groups hang together (the base and the mean of every
+group, a month's shock and its weeks). Here one quick approximate fit gives, for effects of fixed scale F and of
+learned scale R,
 
     ``R = Q g``,  ``g = pull / (information + 1 / sigma^2) + (L v) / sqrt(information + 1 / sigma^2)``
     ``F = mode + K v - B (R - mode of R)``
 
-where ``information`` and ``Q`` are eigenvalues and eigenvectors of what the data say about each group: every direction is
-centred as far as it is known and non-centred as far as it is not, for every sigma. ``L`` takes out the correlation
+where ``information`` and ``Q`` are eigenvalues and eigenvectors of what the data say about each group: every direction
+is centred as far as it is known and non-centred as far as it is not, for every sigma. ``L`` takes out the correlation
 between groups. The map is exact whatever the approximate fit was, since its Jacobian is in the model: a poor fit costs
 time, not truth.
 
@@ -30,6 +31,9 @@ from models.panel import Bools, Floats, Ints
 
 SMALLEST_SCALE = 0.03
 """Floor of a plug-in scale: EM would otherwise let a group without effect collapse to zero."""
+
+ROUNDING = 1e-9
+"""Added to the diagonal of a correlation, so that rounding cannot make it indefinite."""
 
 LARGEST_STEP = 2.0
 """Largest Newton step of an effect, in logits."""
@@ -171,7 +175,7 @@ def _constants(mode: Floats, precision: Floats, scale: Floats, cells: LogitCells
         centre=centre,
         from_fixed=from_fixed,
         from_random=from_random,
-        factor=np.linalg.cholesky(turned),
+        factor=np.linalg.cholesky((turned + turned.T) / 2 + ROUNDING * np.eye(len(random))),
         information=information,
         pull=total * (rotation.T @ mode[random]),
         group=group,

@@ -9,10 +9,11 @@ from models.draws import ClosingDraws
 from models.panel import OPEN, WON, Floats, Panel
 from models.settings import ClosingSettings
 
+
 def rep_win_probability(closing: ClosingDraws, panel: Panel) -> Floats:
     """Chance [D, rep] that a rep wins a closing deal with the covariates of the company's average closing.
 
-    The other covariates enter by their mean effect over all closings of the panel, so reps differ by their own effect only.
+    The other covariates enter by their mean effect over all closings of the panel: reps differ by their own only.
     """
     return expit(_average_logit(closing, panel)[:, None] + closing.win_rep)
 

@@ -190,7 +190,9 @@ def _histories(
 
 def maven(root: Path, as_of: str = "2017-09-30") -> Panel:
     """Maven's CRM export as of a date: reps, products and dates; accounts are a leak and stay out."""
-    table = pd.read_csv(root / "sales_pipeline.csv", parse_dates=["engage_date", "close_date"]).sort_values("opportunity_id")
+    table = pd.read_csv(root / "sales_pipeline.csv", parse_dates=["engage_date", "close_date"]).sort_values(
+        "opportunity_id"
+    )
     end = np.datetime64(as_of)
     created = table["engage_date"].to_numpy().astype("datetime64[D]")
     table, created = table[~(created > end)], created[~(created > end)]
@@ -199,7 +201,9 @@ def maven(root: Path, as_of: str = "2017-09-30") -> Panel:
     outcome = np.where(known, np.where(table["deal_stage"] == "Won", WON, LOST), OPEN).astype(np.int8)
     rep, rep_names = pd.factorize(table["sales_agent"], sort=True)
     product, product_names = pd.factorize(table["product"].replace("GTXPro", "GTX Pro"), sort=True)
-    prices = pd.read_csv(root / "products.csv").set_index("product")["sales_price"].reindex(product_names).to_numpy(float)
+    prices = (
+        pd.read_csv(root / "products.csv").set_index("product")["sales_price"].reindex(product_names).to_numpy(float)
+    )
     panel = company(truth(1, reps=len(rep_names)), 10, 1)
     ids, count = table["opportunity_id"].to_numpy(str), len(table)
     rep_labels = Labels(rep_names.to_numpy(str), rep_names.to_numpy(str))
@@ -252,4 +256,3 @@ def no_quotas() -> Quotas:
     """No targets."""
     text, day = np.empty(0, dtype=str), np.empty(0, dtype="datetime64[D]")
     return Quotas(text, text, day, day, np.empty(0))
-

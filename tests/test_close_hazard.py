@@ -251,14 +251,12 @@ def test_first_stages_count_deals_once() -> None:
 
 def test_nothing_closed_gives_nothing() -> None:
     panel = company(truth(1), 50, 1)
-    deals = replace(
-        panel.deals, outcome=np.zeros(50, dtype=np.int8), closed=np.full(50, np.datetime64("NaT", "D"))
-    )
+    deals = replace(panel.deals, outcome=np.zeros(50, dtype=np.int8), closed=np.full(50, np.datetime64("NaT", "D")))
     assert fit_closing(replace(panel, deals=deals), SHORT, 1) is None
 
 
 def test_log_density_is_that_of_the_model() -> None:
-    """Against the formulas, point against point: the change of coordinates and its Jacobian leave the posterior alone."""
+    """Against the formulas at three points: the change of coordinates and its Jacobian leave the posterior alone."""
     panel = without_history(company(truth(4, reps=3, months=3), 60, 4, as_of="2024-03-31"))
     problem = _prepare(panel, deal_weeks(panel), SHORT)
     model = _model(problem)
@@ -282,7 +280,9 @@ def test_log_density_is_that_of_the_model() -> None:
         log = norm.logpdf(beta[~shock], 0, sigma[group][~shock]).sum()
         pair = (beta[split - months : split] / sigma[group][split - 1], beta[-months:] / sigma[group][-1])
         quadratic = (pair[0] ** 2 - 2 * rho * pair[0] * pair[1] + pair[1] ** 2) / (1 - rho**2)
-        log += -0.5 * quadratic.sum() - months * (0.5 * np.log(1 - rho**2) + np.log(sigma[group][split - 1] * sigma[group][-1]))
+        log += -0.5 * quadratic.sum() - months * (
+            0.5 * np.log(1 - rho**2) + np.log(sigma[group][split - 1] * sigma[group][-1])
+        )
         log += (-0.5 * (scale / prior[free]) ** 2).sum()
         for cells, part, shift in ((close, beta[:split], USUAL_CLOSE_LOGIT), (win, beta[split:], 0.0)):
             eta = shift + np.append(part, 0.0)[cells.index].sum(axis=0)
@@ -323,3 +323,12 @@ def test_weaker_data_give_wider_intervals(known: tuple[Truth, Panel], fitted: tu
     result = fit_closing(company(effects, 600, 1), SHORT, 7)
     assert result is not None
     assert result[0].win_rep.std(axis=0).mean() > 1.15 * fitted[0].win_rep.std(axis=0).mean()
+
+
+def test_whitening_survives_a_company_with_hardly_any_data() -> None:
+    panel = company(truth(6, reps=2, months=4), 25, 6, as_of="2024-04-30")
+    lost = np.where(panel.deals.outcome == WON, 2, panel.deals.outcome).astype(np.int8)
+    panel = replace(panel, deals=replace(panel.deals, outcome=lost))
+    white = _prepare(panel, deal_weeks(panel), SHORT).white
+    for values in (white.centre, white.from_fixed, white.from_random, white.factor, white.information, white.pull):
+        assert np.isfinite(values).all()

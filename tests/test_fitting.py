@@ -107,8 +107,7 @@ def test_constants_by_construction_are_not_judged() -> None:
     assert diagnose("a", chains(values), ("a",), 10, 5).converged()
     # Four chains, each stuck at a value of its own, are not constant.
     values[:, :, 1] = np.arange(4)[:, None]
-    with pytest.raises(FloatingPointError):
-        diagnose("a", chains(values), ("a",), 10, 5)
+    assert diagnose("a", chains(values), ("a",), 10, 5).r_hat > 100
 
 
 def test_legs_follow_the_tables_and_the_settings() -> None:

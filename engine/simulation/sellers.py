@@ -88,7 +88,8 @@ def _accounts(panel: Panel, sellers: Ints, recent: Ints) -> tuple[Ints, Ints, Fl
         owned = by_owner[first[seller] : first[seller + 1]]
         without = pool[seller] if len(owned) else 1.0
         entries.append(np.append(NONE, owned))
-        shares.append(np.append(without, (1 - without) * weight[owned] / max(float(weight[owned].sum()), ACCOUNT_PRIOR)))
+        total = max(float(weight[owned].sum()), ACCOUNT_PRIOR)
+        shares.append(np.append(without, (1 - without) * weight[owned] / total))
     starts = np.cumsum([len(entry) for entry in entries])
     return starts, np.concatenate(entries), np.concatenate(shares)
 
