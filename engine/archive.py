@@ -1,7 +1,7 @@
 """A run's arrays on disk: every frozen dataclass becomes one NetCDF file that xarray reads, and comes back as it was.
 
-Nested dataclasses become variables with dotted names (``deals.account``), texts and scalars attributes of the file. A file
-holds no time stamp, so the same arrays give the same bytes.
+Nested dataclasses become variables with dotted names (``deals.account``), texts and scalars attributes of the file. A
+file holds no time stamp, so the same arrays give the same bytes.
 """
 
 from dataclasses import fields, is_dataclass
@@ -63,7 +63,11 @@ def save(item: object, path: Path, dims: Dims) -> None:
     attributes: dict[str, Any] = {}
     _flatten(item, "", dims, variables, attributes)
     dataset = xr.Dataset(variables, attrs=attributes)
-    packed = {name: {"zlib": True, "complevel": 1, "shuffle": True} for name, v in variables.items() if v.size > 10_000 and v.dtype.kind in "fi"}
+    packed = {
+        name: {"zlib": True, "complevel": 1, "shuffle": True}
+        for name, v in variables.items()
+        if v.size > 10_000 and v.dtype.kind in "fi"
+    }
     dataset.to_netcdf(path, engine="h5netcdf", encoding=packed)
 
 
@@ -73,7 +77,9 @@ def load[T](kind: type[T], path: Path) -> T:
         return _rebuild(kind, "", dataset.load())
 
 
-def _flatten(item: object, prefix: str, dims: Dims, variables: dict[str, xr.Variable], attributes: dict[str, Any]) -> None:
+def _flatten(
+    item: object, prefix: str, dims: Dims, variables: dict[str, xr.Variable], attributes: dict[str, Any]
+) -> None:
     if not is_dataclass(item):
         raise TypeError(f"{prefix or 'item'} is a {type(item).__name__}, expected a dataclass of arrays")
     for field in fields(item):
@@ -96,7 +102,7 @@ def _variable(name: str, value: np.ndarray, dims: Dims) -> xr.Variable:
     named = dims.get(name, dims.get(name.split(".")[0], ()))
     if len(named) != value.ndim:
         named = tuple(f"{name}_{axis}" for axis in range(value.ndim))
-    attributes = {}
+    attributes: dict[str, str | int] = {}
     if value.dtype.kind == "M":
         value, attributes = value.astype("datetime64[D]").astype(np.int64), {"days_since": "1970-01-01"}
     elif value.dtype.kind == "U":

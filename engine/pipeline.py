@@ -6,7 +6,7 @@ its seed from `engine.seeds.seed_for`, so a stage never disturbs another.
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -66,7 +66,13 @@ def check(config: RunConfig) -> str:
     """
     known = read(config)
     panel, issues = known.panel, known.issues
-    counts = f"{len(panel.reps.labels)} reps, {len(panel.accounts.labels)} accounts, {len(panel.deals)} deals, {len(panel.orders)} orders"
+    sizes: dict[str, Sized] = {
+        "reps": panel.reps.labels,
+        "accounts": panel.accounts.labels,
+        "deals": panel.deals,
+        "orders": panel.orders,
+    }
+    counts = ", ".join(f"{len(part)} {name}" for name, part in sizes.items())
     listed = [f"  {row.severity} {row.table}: {row.rule}: {row.action}" for row in issues.itertuples()]
     return "\n".join([f"{config.name}: config and data can be used, as of {known.as_of}: {counts}", *listed])
 
@@ -79,20 +85,28 @@ def run(config: RunConfig, options: RunOptions) -> RunSummary:
     target = config.output / known.run_id
     done = read_manifest(target)
     if done is not None:
-        return RunSummary(f"unchanged: the same config and data gave {target} (status {done.status})", EXIT_CODES[done.status])
+        return RunSummary(
+            f"unchanged: the same config and data gave {target} (status {done.status})", EXIT_CODES[done.status]
+        )
     kept = config.output / ".resume" / known.run_id.replace("/", "_")
     with new_run(target) as folder:
         result = compute(config, options, known, clock, kept)
         with clock.stage("report", "writing tables, report and arrays"):
             tables = make_tables(result)
             write_folder(result, tables, resolved(config), folder)
-        manifest = Manifest(known.run_id, None, status_of(result), known.config_hash, known.data_hash, config.seed, clock.seconds)
+        manifest = Manifest(
+            known.run_id, None, status_of(result), known.config_hash, known.data_hash, config.seed, clock.seconds
+        )
         write_manifest(folder, manifest)
     shutil.rmtree(kept, ignore_errors=True)
     receipt = track(config, result, tables, manifest, started)
-    around = Surroundings(target, previous_run(config.output, config.name, known.as_of), open_command(config.tracking, config.output))
+    around = Surroundings(
+        target, previous_run(config.output, config.name, known.as_of), open_command(config.tracking, config.output)
+    )
     text = summary_text(result, tables, around)
-    return RunSummary(text if receipt.problem is None else f"{text}\nMLflow waits  {receipt.problem}", EXIT_CODES[manifest.status])
+    return RunSummary(
+        text if receipt.problem is None else f"{text}\nMLflow waits  {receipt.problem}", EXIT_CODES[manifest.status]
+    )
 
 
 def read(config: RunConfig) -> Known:
@@ -113,7 +127,7 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
     ----------
     kept : where an interrupted run left its posterior, and this one leaves its own
     """
-    # Imported late: PyMC, Numba and the solver take seconds, and a refused config or an unchanged run needs none of them.
+    # Imported late: PyMC, Numba and the solver take seconds, and a refused config or an unchanged run needs none.
     from engine.planning.allocate import plan_territories
     from engine.planning.quotas import propose
     from engine.planning.skill import rep_skill
@@ -122,7 +136,9 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
 
     panel = known.panel
     with clock.stage("models", "fitting the models"):
-        draws = resume_or_fit(kept, lambda: fit_all(panel, model_settings(config, options), seed_for(config.seed, "models")))
+        draws = resume_or_fit(
+            kept, lambda: fit_all(panel, model_settings(config, options), seed_for(config.seed, "models"))
+        )
     planned = config.allocation.enabled and draws.converged()
     with clock.stage("simulation", "simulating the pipeline and the accounts"):
         outcomes, fresh = simulate_run(config, panel, draws, options.threads, verify=planned)

@@ -1,4 +1,4 @@
-"""What one forecast run knows when its computing is done: the report layer writes it down, nothing is computed after."""
+"""What one forecast run knows when its computing is done: the report layer writes it down."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ class Allocation:
     answer : the plan, or why there is none
     reps : [problem rep] index into `Panel.reps`
     accounts : [problem account] index into `Panel.accounts`
-    old_rep : [problem account] owner at the as-of date, index into `Panel.reps`, also when that rep has left; NONE for nobody
+    old_rep : [problem account] owner at the as-of date, index into `Panel.reps`, even one who has left; NONE for nobody
     start, end : first and last month of the planning horizon, since 1970-01
     """
 

@@ -53,7 +53,12 @@ def recover(seed: int, as_of: str = "2026-06-30") -> pd.DataFrame:
     frame with a row an effect and member: seed, effect, truth, low, high, covered, error (of the posterior mean)
     """
     config = RunConfig.model_validate(
-        {"name": "recovery", "as_of": as_of, "horizon": {"start": "2026-07-01"}, "data": {"source": "demo", "seed": seed}}
+        {
+            "name": "recovery",
+            "as_of": as_of,
+            "horizon": {"start": "2026-07-01"},
+            "data": {"source": "demo", "seed": seed},
+        }
     )
     panel = build_panel(cut(load_tables(config), np.datetime64(as_of, "D")), config)
     draws = fit_all(panel, config.models, seed_for(config.seed, "models"))
@@ -66,7 +71,9 @@ def pairs(panel: Panel, draws: Draws, truth: DemoTruth) -> list[Pair]:
     """Rep, territory and shock effects that the pipeline leg learns, with their truth in the panel's order."""
     closing, arrivals = draws.closing, draws.arrivals
     if closing is None or arrivals is None:
-        raise ValueError("recovery needs the pipeline leg: the demo has opportunities, so `models.legs` must not exclude it")
+        raise ValueError(
+            "recovery needs the pipeline leg: the demo has opportunities, so `models.legs` must not exclude it"
+        )
     sold = _present(panel.deals.rep[panel.deals.outcome != OPEN], len(panel.reps.labels))
     worked = _present(panel.deals.rep, len(panel.reps.labels))
     reps, territories = panel.reps.labels.ids, panel.territories.ids
@@ -76,11 +83,25 @@ def pairs(panel: Panel, draws: Draws, truth: DemoTruth) -> list[Pair]:
     everywhere = np.ones(len(territories), dtype=bool)
     return [
         _contrast("win rep", closing.win_rep, win_rep, sold),
-        _contrast("win territory", closing.win_territory, _ordered(truth.closing.territory_ids, truth.closing.win_territory, territories), everywhere),
+        _contrast(
+            "win territory",
+            closing.win_territory,
+            _ordered(truth.closing.territory_ids, truth.closing.win_territory, territories),
+            everywhere,
+        ),
         _contrast("arrival rep", arrivals.rep, rate_rep, worked),
-        _contrast("arrival territory", arrivals.territory, _ordered(truth.arrivals.territory_ids, truth.arrivals.territory, territories), everywhere),
-        _contrast("close shock", closing.shocks[:, :, 0], truth.closing.shocks[month, 0], np.ones(len(month), dtype=bool)),
-        _contrast("win shock", closing.shocks[:, :, 1], truth.closing.shocks[month, 1], np.ones(len(month), dtype=bool)),
+        _contrast(
+            "arrival territory",
+            arrivals.territory,
+            _ordered(truth.arrivals.territory_ids, truth.arrivals.territory, territories),
+            everywhere,
+        ),
+        _contrast(
+            "close shock", closing.shocks[:, :, 0], truth.closing.shocks[month, 0], np.ones(len(month), dtype=bool)
+        ),
+        _contrast(
+            "win shock", closing.shocks[:, :, 1], truth.closing.shocks[month, 1], np.ones(len(month), dtype=bool)
+        ),
     ]
 
 
@@ -95,7 +116,7 @@ def _present(index: np.ndarray, count: int) -> Bools:
 
 def _ordered(ids: Texts, values: Floats, wanted: Texts) -> Floats:
     """Truth by id in the order of the panel."""
-    return pd.Series(values, index=ids).reindex(wanted).to_numpy(dtype=float, copy=True)
+    return np.asarray(pd.Series(values, index=ids).reindex(wanted), dtype=np.float64)
 
 
 def _compare(seed: int, pair: Pair) -> pd.DataFrame:
@@ -117,7 +138,11 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """Coverage, correlation-free error and width by effect, over all seeds together."""
     grouped = rows.assign(width=rows["high"] - rows["low"], square=rows["error"] ** 2).groupby("effect", sort=False)
     table = grouped.agg(
-        n=("covered", "size"), coverage=("covered", "mean"), width=("width", "mean"), rmse=("square", "mean"), spread=("truth", "std")
+        n=("covered", "size"),
+        coverage=("covered", "mean"),
+        width=("width", "mean"),
+        rmse=("square", "mean"),
+        spread=("truth", "std"),
     )
     return table.assign(rmse=np.sqrt(table["rmse"]))
 

@@ -5,7 +5,6 @@ exactly that. Timing, amounts and first orders share no parameters, so they are 
 """
 
 import numpy as np
-
 from scipy.special import logit
 
 from models.diagnostics import diagnose

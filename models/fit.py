@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.draws import Diagnostics, Draws
 from models.panel import Panel
@@ -61,7 +62,10 @@ def sub_models(panel: Panel, settings: ModelSettings) -> list[str]:
 
 def fit_one(name: str, panel: Panel, settings: ModelSettings, seed: int) -> Part:
     """Fit one sub-model."""
-    return _fitter(name)(panel, settings, seed)
+    fit = _fitter(name)
+    # How BLAS splits a sum depends on its threads, and their number on the process: one thread gives the same bytes in all.
+    with threadpool_limits(1):
+        return fit(panel, settings, seed)
 
 
 def _fitter(name: str) -> Callable[[Panel, ModelSettings, int], Part]:

@@ -2,8 +2,8 @@
 
 nutpie's own compilation wraps the log density in two Numba callbacks, which no cache keeps: ten seconds and
 more a model in every run. Here PyTensor compiles the density once (its Numba code is cached on disk), nutpie calls it,
-and the named variables are computed from the raw draws in one vectorised NumPy evaluation. The chains of a model run one after
-another: models, not chains, are what runs side by side (see `models.fit`).
+and the named variables are computed from the raw draws in one vectorised NumPy evaluation. The chains of a model run
+one after another: models, not chains, are what runs side by side (see `models.fit`).
 """
 
 from collections.abc import Callable

@@ -15,7 +15,17 @@ from models.diagnostics import diagnose
 from models.draws import ArrivalDraws, Diagnostics
 from models.fitting import sample
 from models.panel import NONE, Floats, Ints, Panel
-from models.pooling import Group, Pooled, approximate, careful, count_working, members, negative_binomial, predictor, scales
+from models.pooling import (
+    Group,
+    Pooled,
+    approximate,
+    careful,
+    count_working,
+    members,
+    negative_binomial,
+    predictor,
+    scales,
+)
 from models.settings import ArrivalSettings, ModelSettings
 
 USUAL_DISPERSION = 8.0
@@ -69,7 +79,7 @@ def fit_arrivals(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Arri
     counts = count_new_deals(panel, asked.recent_months)
     if not len(counts.count):
         return None
-    usual = float(np.log(max(counts.count.sum(), 1) / counts.exposure.sum()))
+    usual = float(np.log(max(int(counts.count.sum()), 1) / counts.exposure.sum()))
     pooled = _pooled(panel, counts, asked, usual)
     sampler = careful(settings.sampler, THINNING)
     trace = sample(_model(counts, pooled, asked), sampler, seed)
@@ -93,8 +103,8 @@ def fit_arrivals(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Arri
 def count_new_deals(panel: Panel, recent_months: int) -> Counts:
     """Count created deals by rep and month of the observed window.
 
-    A rep without a start date is exposed from the month after the first deal on, without an end date to the window's end
-    while active, else to the month of the last deal.
+    A rep without a start date is exposed from the month after the first deal on; without an end date to the window's
+    end while active, else to the month of the last deal.
     """
     last = int(month_number(np.array([panel.as_of + np.timedelta64(1, "D")]))[0]) - 1
     opening = int(month_number(np.array([panel.first_day]))[0]) + int(day_of_month(np.array([panel.first_day]))[0] > 1)
@@ -136,7 +146,9 @@ def _employed(panel: Panel, rep: Ints, created: Ints, months: Ints) -> Floats:
     through_last = np.where(reps.active & seen, months[-1] + 1 if len(months) else 0, np.where(seen, latest + 1, 0))
     start = np.where(np.isnat(reps.start), after_first, reps.start.astype("datetime64[D]"))
     stop = np.where(
-        np.isnat(reps.end), through_last.astype("datetime64[M]").astype("datetime64[D]"), reps.end.astype("datetime64[D]") + np.timedelta64(1, "D")
+        np.isnat(reps.end),
+        through_last.astype("datetime64[M]").astype("datetime64[D]"),
+        reps.end.astype("datetime64[D]") + np.timedelta64(1, "D"),
     )
     days = np.minimum(stop[:, None], closes) - np.maximum(start[:, None], opens)
     share = days.astype("timedelta64[D]").astype(float).clip(min=0.0) / (closes - opens).astype(float)
@@ -151,8 +163,18 @@ def _pooled(panel: Panel, counts: Counts, settings: ArrivalSettings, usual: floa
     steps = (counts.month[:, None] >= np.arange(1, counts.months)).astype(float)
     groups = (
         Group("base", np.ones((rows, 1)), 1.0, free=False),
-        Group("season", members(season, MONTHS_PER_YEAR), settings.season_scale if enough else settings.short_season_scale, free=True),
-        Group("territory", members(panel.reps.territory[counts.rep], len(panel.territories)), settings.effect_scale, free=True),
+        Group(
+            "season",
+            members(season, MONTHS_PER_YEAR),
+            settings.season_scale if enough else settings.short_season_scale,
+            free=True,
+        ),
+        Group(
+            "territory",
+            members(panel.reps.territory[counts.rep], len(panel.territories)),
+            settings.effect_scale,
+            free=True,
+        ),
         Group("rep", members(counts.rep, len(panel.reps.labels)), settings.effect_scale, free=True),
         Group("shock", members(counts.month, counts.months), settings.shock_scale, free=True),
         # Not learned: three years of months do not tell a step of the level from a shock, and the chains would not mix.

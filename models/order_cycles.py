@@ -1,6 +1,6 @@
 """Which cycle each account buys on: a latent class per account, learned by expectation-maximisation.
 
-Given its cycle length an account orders in a month with a chance that depends on its `models.order_history.STATES` only.
+Given its cycle length an account orders with a chance that depends on its state (`models.order_history`) only.
 The chances of the states and the shares of the lengths are common to all accounts, so an account with one order borrows
 the cycle of the others and one with five shows its own. The months of an account enter once, as outcomes; nothing later
 than a month explains that month except through the account's one, constant cycle.

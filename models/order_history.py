@@ -1,6 +1,6 @@
 """Orders of accounts as they were known month by month: the numbers the bookings leg learns from, without PyMC.
 
-The rule this module keeps: what stands beside a month (elapsed time, level, number of orders) was known before that month.
+The rule this module keeps: what stands beside a month (elapsed time, level, number of orders) was known before it.
 """
 
 from dataclasses import dataclass
@@ -117,7 +117,7 @@ class AccountMonths:
 
 
 def order_history(panel: Panel, decays: tuple[float, ...]) -> OrderHistory:
-    """Order months of all accounts, with running levels of the decay among ``decays`` that predicts the next order best.
+    """Order months of all accounts, with running levels by the one of ``decays`` that predicts the next order best.
 
     An order month is a month with a positive net amount. A month with a negative one is returned goods: it is taken
     off the account's latest earlier order, which disappears when nothing is left of it.
@@ -152,11 +152,11 @@ def order_history(panel: Panel, decays: tuple[float, ...]) -> OrderHistory:
 
 def last_complete_month(as_of: np.datetime64) -> int:
     """Last month, counted since 1970-01, whose every day is at or before ``as_of``."""
-    return int(month_number(np.array([as_of], dtype="datetime64[D]") + np.timedelta64(1, "D"))[0]) - 1
+    return int(month_number(np.array([as_of + np.timedelta64(1, "D")], dtype="datetime64[D]"))[0]) - 1
 
 
 def running_level(number: Ints, log_amount: Floats, decay: float) -> tuple[Floats, Floats]:
-    """Exponentially decayed mean of an account's earlier log amounts before each of its orders, and the weight behind it.
+    """Exponentially decayed mean of an account's earlier log amounts before each of its orders, and its weight.
 
     Parameters
     ----------

@@ -55,13 +55,7 @@ class Fit:
 
     def draws(self, name: str) -> Floats:
         """Kept draws [D, ...] of another variable."""
-        return thinned(self.trace, name)
-
-
-def thinned(trace: Trace, name: str) -> Floats:
-    """Every `THINNING`-th draw [D, ...] of every chain."""
-    values = trace.posterior[name].to_numpy()[:, ::THINNING]
-    return np.ascontiguousarray(values.reshape(-1, *values.shape[2:]))
+        return self.trace.draws(name, THINNING)
 
 
 def fit_timing(cells: OrderCells, grades: int, settings: OrderSettings, sampler: SamplerSettings, seed: int) -> Fit:
@@ -180,6 +174,6 @@ class _Mixture:
 def _fit(model: pm.Model, pooled: Pooled, sampler: SamplerSettings, seed: int) -> Fit:
     """Sample, thin, and name the effects."""
     trace = sample(model, careful(sampler, THINNING), seed)
-    effects = thinned(trace, "effects")
+    effects = trace.draws("effects", THINNING)
     named = {name: effects[:, part] for name, part in pooled.slices().items()}
-    return Fit(trace, named, scales(pooled, thinned(trace, "effects_scale")))
+    return Fit(trace, named, scales(pooled, trace.draws("effects_scale", THINNING)))

@@ -1,4 +1,4 @@
-"""Rows of the bookings leg's models: counts of orders by state, repeated orders with what was known before them, product mix."""
+"""Rows of the bookings leg's models: counts of orders by state, repeated orders, product mix."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ class AmountRows:
 
 
 def grade_edges(history: OrderHistory, settings: OrderSettings) -> Floats:
-    """Inner edges [grade - 1] of the grades: quantiles of the levels before orders, fewer grades where orders are few."""
+    """Inner edges [grade - 1] of the grades: quantiles of levels before orders, fewer where orders are few."""
     level = history.level[history.number > 1]
     grades = max(1, min(settings.grades, len(level) // settings.orders_per_grade))
     return np.unique(np.quantile(level, np.arange(1, grades) / grades)) if grades > 1 else np.zeros(0)
@@ -111,7 +111,7 @@ def amount_rows(history: OrderHistory, group: Floats, edges: Floats, settings: O
 
 
 def product_split(panel: Panel, history: OrderHistory, recent_months: int) -> tuple[Ints, Ints, Floats]:
-    """Account, product and expected share [split]: the account's recent mix, for NONE and silent accounts the company's.
+    """Account, product and expected share [split]: the account's recent mix, the company's for NONE and the silent.
 
     Returned goods do not count, so shares are between zero and one.
     """

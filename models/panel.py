@@ -146,7 +146,7 @@ class Deals:
 
 @dataclass(frozen=True)
 class StageMoves:
-    """Stage history: deal [move] entered stage [move] on date [move], sorted by deal and date. Empty without history."""
+    """Stage history: deal [move] entered stage [move] on date [move], by deal and date. Empty without history."""
 
     deal: Ints
     stage: Ints
@@ -178,7 +178,7 @@ class Orders:
 
 @dataclass(frozen=True)
 class Quotas:
-    """Targets: ``level`` (company, region, territory, manager, rep) and ``key`` (an id; empty for the company), inclusive days."""
+    """Targets of a ``level`` (company, region, territory, manager, rep) and its ``key`` (an id; empty for the company)."""
 
     level: Texts
     key: Texts

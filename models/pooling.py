@@ -5,9 +5,10 @@ coordinates suit effects that data determine, non-centred ones those they do not
 
     ``beta = s^2 * information * estimate + s * (L v)``,  ``s^2 = 1 / (information + 1 / sigma^2)``
 
-interpolates between the two per effect, for every sigma, and ``L`` takes the correlation between effects out. The map is
-exact whatever the approximate fit was (its Jacobian ``sum(log s)`` is in the model): a poor fit costs time, not truth. All it needs of a likelihood is slope and curvature in the predictor, row by row: binomial, negative binomial and normal
-mixtures here (`models.whitening` does the like for the closing hazard's large counts).
+interpolates between the two per effect, for every sigma, and ``L`` takes the correlation between effects out. The map
+is exact whatever the approximate fit was (its Jacobian ``sum(log s)`` is in the model): a poor fit costs time, not
+truth. All it needs of a likelihood is slope and curvature in the predictor, row by row: binomial, negative binomial and
+normal mixtures here (`models.whitening` does the like for the closing hazard's large counts).
 
 References
 ----------
@@ -199,7 +200,7 @@ def predictor(name: str, pooled: Pooled, white: Coordinates) -> pt.TensorVariabl
 
 
 def careful(sampler: SamplerSettings, thinning: int = 1) -> SamplerSettings:
-    """The sampler for a pooled model: smaller steps, longer tuning, and ``thinning`` steps for each draw that is kept."""
+    """The sampler for a pooled model: smaller steps, longer tuning, and ``thinning`` steps for each draw kept."""
     changes = {
         "draws": sampler.draws * thinning,
         "tune": sampler.tune * 2,

@@ -130,7 +130,7 @@ class OrderSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     decays: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)
-    """Shares of weight (0 to 1) that an account's older orders lose at each order; the one that predicts best is kept."""
+    """Shares of weight (0 to 1) that an account's older orders lose at each order; the best predictor is kept."""
 
     grades: int = Field(default=4, ge=1, le=10)
     """Number of classes of accounts by the decayed mean of their log amounts, of equal numbers of orders."""
@@ -163,8 +163,7 @@ class OrderSettings(BaseModel):
     """Prior scale of the SD of the grades' effects on the log amount."""
 
     amount_age_scale: Scale = 0.05
-    """Prior SD of the age classes' effects on the log amount; small, since customers who came in one wave age in step with
-    the seasons."""
+    """Prior SD of the age classes' effects on the log amount; small, since a wave of customers ages with the seasons."""
 
     amount_noise: Scale = 0.5
     """Prior median of the SD of an account's usual log amounts around its level."""

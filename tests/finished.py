@@ -19,7 +19,9 @@ SMOKE = Path(__file__).parents[1] / "configs" / "smoke.yaml"
 GOOD = Diagnostics("closing", r_hat=1.001, ess=900.0, divergences=0, rows=1000, cells=100, parameters=30)
 
 
-def finished_result(overrides: tuple[str, ...] = (), names: str | None = None, diagnostics: Diagnostics = GOOD) -> ForecastResult:
+def finished_result(
+    overrides: tuple[str, ...] = (), names: str | None = None, diagnostics: Diagnostics = GOOD
+) -> ForecastResult:
     """Run everything behind the models.
 
     Parameters
@@ -38,8 +40,12 @@ def finished_result(overrides: tuple[str, ...] = (), names: str | None = None, d
     allocation = None
     if outcomes.planning is not None and fresh is not None:
         allocation = plan_territories(config, panel, outcomes.planning, fresh, quotas)
-    issue = DataIssue("opportunities", "7", "amount out of line", "warning", names or "rep00001", 1000.0, names or "kept")
-    return ForecastResult(config, panel, draws, outcomes, quotas, allocation, skill(config, panel), issues_frame([issue]))
+    issue = DataIssue(
+        "opportunities", "7", "amount out of line", "warning", names or "rep00001", 1000.0, names or "kept"
+    )
+    return ForecastResult(
+        config, panel, draws, outcomes, quotas, allocation, skill(config, panel), issues_frame([issue])
+    )
 
 
 def skill(config: RunConfig, panel: Panel) -> RepSkill:

@@ -88,8 +88,8 @@ def buyers(effects: BuyingTruth, seed: int, as_of: str = "2025-12-31") -> Panel:
                     rows.append((account, month, np.exp(log_amount)))
                     last = month
             month += 1
-    account, month, amount = (np.array(column) for column in zip(*rows, strict=True))
-    return with_orders(account, FIRST_MONTH + month, amount, accounts, as_of)
+    who, when, amount = (np.array(column) for column in zip(*rows, strict=True))
+    return with_orders(who, FIRST_MONTH + when, amount, accounts, as_of)
 
 
 def with_orders(
@@ -124,7 +124,7 @@ def with_orders(
 
 
 def sellers(rate: Floats, season: Floats, ramp_months: float, seed: int, months: int = 36) -> Panel:
-    """A company whose reps create deals at ``rate`` [rep] a month, with a season [12]; every third rep starts midway."""
+    """A company whose reps create deals at ``rate`` [rep] a month, with a season [12]; one in three is hired late."""
     rng = np.random.default_rng([seed, 3])
     panel = empty_company(len(rate), "2025-12-31")
     last = int(month_number(np.array([panel.as_of], dtype="datetime64[D]"))[0])
@@ -136,14 +136,14 @@ def sellers(rate: Floats, season: Floats, ramp_months: float, seed: int, months:
         tenure > 0, rate[rep] * np.exp(season[month % 12]) * -np.expm1(-np.maximum(tenure, 0) / ramp_months), 0.0
     )
     count = rng.poisson(mean * rng.gamma(20.0, 1 / 20.0, mean.shape))
-    rep, month = np.repeat(rep.ravel(), count.ravel()), np.repeat(month.ravel(), count.ravel())
-    day = rng.integers(0, 28, len(month)).astype("timedelta64[D]")
-    created = month.astype("datetime64[M]").astype("datetime64[D]") + day
+    seller, when = np.repeat(rep.ravel(), count.ravel()), np.repeat(month.ravel(), count.ravel())
+    day = rng.integers(0, 28, len(when)).astype("timedelta64[D]")
+    created = when.astype("datetime64[M]").astype("datetime64[D]") + day
     return replace(
         panel,
         first_day=np.array([first]).astype("datetime64[M]").astype("datetime64[D]")[0],
         reps=replace(panel.reps, start=starts.astype("datetime64[M]").astype("datetime64[D]")),
-        deals=lost_deals(rep, created),
+        deals=lost_deals(seller, created),
     )
 
 
@@ -213,6 +213,6 @@ def lost_deals(rep: Ints, created: np.ndarray) -> Deals:
 
 
 def _late_first_orders(effects: BuyingTruth, rng: np.random.Generator) -> Ints:
-    """First months of the accounts that are new customers: Poisson per month after the first year, at most half of all."""
+    """First months of the accounts that are new customers: Poisson after the first year, at most half of all."""
     counts = rng.poisson(effects.first_rate * TERRITORIES, MONTHS - 12)
     return np.repeat(np.arange(12, MONTHS), counts)[: len(effects.cycle) // 2]

@@ -35,7 +35,15 @@ def example() -> Outer:
     """One of each kind, with the awkward values."""
     day = np.array(["2026-06-30", "NaT"], dtype="datetime64[D]")
     money = np.array([[1.0, np.nan], [0.1, -2.0]])
-    return Outer(Inner(np.array(["é", ""]), day), np.array([True, False]), money, np.datetime64("2026-06-30"), ("account",), 3, 2.5)
+    return Outer(
+        Inner(np.array(["é", ""]), day),
+        np.array([True, False]),
+        money,
+        np.datetime64("2026-06-30"),
+        ("account",),
+        3,
+        2.5,
+    )
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:

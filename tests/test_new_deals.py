@@ -51,7 +51,9 @@ def test_ramp_grows_to_full_speed() -> None:
 
 
 def test_fit_recovers_rates_season_and_ramp() -> None:
-    draws, diagnostics = fit_arrivals(sellers(RATE, SEASON, 4.0, 2), ModelSettings(), 2)
+    fitted = fit_arrivals(sellers(RATE, SEASON, 4.0, 2), ModelSettings(), 2)
+    assert fitted is not None
+    draws, diagnostics = fitted
     assert diagnostics.converged(), diagnostics
     home = np.arange(len(RATE)) % draws.territory.shape[1]
     log_rate = (draws.base + draws.level + draws.season.mean(axis=1))[:, None] + draws.rep + draws.territory[:, home]

@@ -16,6 +16,7 @@ from engine.posterior_files import load_draws, resume_or_fit
 from engine.report.folder import make_tables, write_folder
 from engine.report.terminal import Surroundings, summary_text
 from engine.runs import read_manifest
+from models.draws import Draws
 from tests.finished import GOOD, SMOKE, finished_result
 from tests.simulation_inputs import make_draws, make_panel
 
@@ -94,7 +95,11 @@ def test_another_folder_and_another_number_of_threads_give_the_same_bytes(folder
     (second,) = (tmp_path / "smoke").glob("2026-06-30_*")
     first_files, second_files = ({p.relative_to(f) for p in f.rglob("*") if p.is_file()} for f in (folder, second))
     assert first_files == second_files
-    differing = [str(n) for n in sorted(first_files) if n.name != "manifest.json" and (folder / n).read_bytes() != (second / n).read_bytes()]
+    differing = [
+        str(n)
+        for n in sorted(first_files)
+        if n.name != "manifest.json" and (folder / n).read_bytes() != (second / n).read_bytes()
+    ]
     assert differing == []
 
 
@@ -115,7 +120,9 @@ def test_mlflow_finds_the_run(output: Path, folder: Path) -> None:
     assert parent.data.metrics["p_goal"] == pytest.approx(company["p_attain"])
     assert parent.data.tags["run_id"] == f"smoke/{folder.name}"
     assert {child.info.run_name for child in children} == {"data", "models", "simulation", "assignment", "report"}
-    assert {"forecast.csv", "report.html", "certificate.json"} <= {item.path for item in client.list_artifacts(parent.info.run_id)}
+    assert {"forecast.csv", "report.html", "certificate.json"} <= {
+        item.path for item in client.list_artifacts(parent.info.run_id)
+    }
 
 
 def test_metrics_say_nothing_about_a_single_rep() -> None:
@@ -145,7 +152,7 @@ def test_an_interrupted_run_resumes_from_its_posterior(tmp_path: Path) -> None:
     draws = replace(make_draws(make_panel()), diagnostics=(GOOD,))
     asked = []
 
-    def fit():  # noqa: ANN202 - the posterior
+    def fit() -> Draws:
         asked.append(1)
         return draws
 

@@ -14,7 +14,7 @@ def month(text: str) -> int:
 
 def quotas(*rows: tuple[str, str, str, str, float]) -> Quotas:
     """Quotas from (level, key, first day, last day, amount)."""
-    columns = list(zip(*rows, strict=True)) or [[], [], [], [], []]
+    columns: list[tuple[object, ...]] = list(zip(*rows, strict=True)) or [()] * 5
     return Quotas(
         level=np.array(columns[0], dtype=str),
         key=np.array(columns[1], dtype=str),

@@ -12,7 +12,7 @@ import pytest
 from engine.archive import load
 from engine.config import resolved
 from engine.report.folder import make_tables, write_folder
-from engine.report.html import anonymous
+from engine.report.names import anonymous
 from engine.report.tables import periods
 from engine.report.terminal import Surroundings, summary_text
 from engine.results import ForecastResult
@@ -92,7 +92,9 @@ def test_books_agree_with_the_moves(tables: dict[str, pd.DataFrame]) -> None:
     assert (moves["old_rep"] != moves["new_rep"]).all()
 
 
-def test_chances_of_the_books_are_those_of_the_certificate(result: ForecastResult, tables: dict[str, pd.DataFrame]) -> None:
+def test_chances_of_the_books_are_those_of_the_certificate(
+    result: ForecastResult, tables: dict[str, pd.DataFrame]
+) -> None:
     assert result.allocation is not None
     assert isinstance(result.allocation.answer, TerritoryPlan)
     certificate, books = result.allocation.answer.certificate, tables["books"]
@@ -103,7 +105,15 @@ def test_chances_of_the_books_are_those_of_the_certificate(result: ForecastResul
 
 
 def test_the_folder_holds_what_was_promised(folder: Path) -> None:
-    promised = {"forecast.csv", "deals.csv", "allocation.csv", "moves.csv", "books.csv", "certificate.json", "data_issues.csv"}
+    promised = {
+        "forecast.csv",
+        "deals.csv",
+        "allocation.csv",
+        "moves.csv",
+        "books.csv",
+        "certificate.json",
+        "data_issues.csv",
+    }
     assert promised | {"config.yaml", "report.html", "draws"} <= {path.name for path in folder.iterdir()}
 
 
@@ -174,7 +184,9 @@ def test_a_run_that_did_not_converge_says_so_and_has_no_plan(tmp_path: Path) -> 
     assert not (tmp_path / "allocation.csv").exists()
 
 
-def test_the_terminal_says_what_changed_since_the_last_run(result: ForecastResult, tables: dict[str, pd.DataFrame], folder: Path) -> None:
+def test_the_terminal_says_what_changed_since_the_last_run(
+    result: ForecastResult, tables: dict[str, pd.DataFrame], folder: Path
+) -> None:
     text = summary_text(result, tables, Surroundings(folder, folder, "python -m mlflow ui"))
     assert "P50 -0 EUR since" in text or "P50 +0 EUR since" in text
     assert "python -m mlflow ui" in text
@@ -190,7 +202,9 @@ def test_the_terminal_says_what_changed_since_the_last_run(result: ForecastResul
         ("2026-08", 3, 1, ["2026-08", "2026-09", "2026-10", "2026-08..2026-10"]),
     ],
 )
-def test_periods_are_months_and_the_whole_quarters_and_years(first: str, count: int, fiscal: int, expected: list[str]) -> None:
+def test_periods_are_months_and_the_whole_quarters_and_years(
+    first: str, count: int, fiscal: int, expected: list[str]
+) -> None:
     start = int(np.datetime64(first, "M").astype(int))
     assert [name for name, _ in periods(np.arange(start, start + count), fiscal)] == expected
 

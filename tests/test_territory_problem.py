@@ -8,7 +8,8 @@ import pytest
 from engine.planning.quotas import QuotaBook
 from engine.planning.territory_problem import PlanningRules, Span, build_problem, eligible, experience
 from engine.simulation.outcomes import PlanningOutcomes
-from models.panel import NONE, Panel
+from models.panel import NONE, Ints, Panel
+from optimization.problem import TerritoryProblem
 from tests.simulation_inputs import make_panel
 
 RULES = PlanningRules(eligibility="any", disruption=0.15, experience_effect=0.1, hours_per_fte=120.0)
@@ -18,21 +19,28 @@ QUARTER = Span(678, 680)
 
 @pytest.fixture
 def panel() -> Panel:
-    """Four reps at home in territories 0, 0, 1 and 2; territories 0 and 1 are region 0; eight accounts, one a pair of owner and place."""
+    """Four reps at home in territories 0, 0, 1 and 2, eight accounts; territories 0 and 1 are region 0."""
     base = make_panel(deals=40, reps=4, accounts=8, territories=3)
     accounts = replace(
         base.accounts,
         owner=np.array([0, 0, 1, 2, 2, 3, 3, NONE]),
         territory=np.array([0, 0, 0, 1, 1, 2, 2, NONE]),
     )
-    reps = replace(base.reps, territory=np.array([0, 0, 1, 2]), active=np.ones(4, dtype=bool), start=np.full(4, np.datetime64("NaT", "D")))
+    reps = replace(
+        base.reps,
+        territory=np.array([0, 0, 1, 2]),
+        active=np.ones(4, dtype=bool),
+        start=np.full(4, np.datetime64("NaT", "D")),
+    )
     return replace(base, accounts=accounts, reps=reps, territory_region=np.array([0, 0, 1]))
 
 
-def problem_of(panel: Panel, rules: PlanningRules = RULES):  # noqa: ANN201 - what build_problem returns
+def problem_of(panel: Panel, rules: PlanningRules = RULES) -> tuple[TerritoryProblem, Ints]:
     """Problem on paths that say which account and which simulation they come from."""
     accounts, reps = len(panel.accounts.labels), len(panel.reps.labels)
-    plan = PlanningOutcomes(np.tile(np.arange(accounts, dtype=np.float32) + 1, (6, 1)), np.ones((6, reps), dtype=np.float32))
+    plan = PlanningOutcomes(
+        np.tile(np.arange(accounts, dtype=np.float32) + 1, (6, 1)), np.ones((6, reps), dtype=np.float32)
+    )
     fresh = PlanningOutcomes(plan.account * 2, plan.fixed * 2)
     quotas = QuotaBook(panel.quotas, np.full(reps, 100.0), panel.reps.labels.ids)
     return build_problem(panel, plan, fresh, quotas, QUARTER, rules)

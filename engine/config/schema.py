@@ -76,8 +76,8 @@ class Allocation(AllocationSettings):
     horizon: Horizon | None = None
     """Months over which chances of quota and potential are judged; the forecast's own horizon when null."""
     weights: AllocationWeights = AllocationWeights(move_cost=0.0)
-    """What unfairness, moves and expected revenue are worth against each other. The revenue that a move disturbs counts as
-    revenue given up, so the money at risk from moves has no weight of its own unless it is given one."""
+    """What unfairness, moves and expected revenue are worth against each other. The revenue that a move disturbs counts
+    as revenue given up, so the money at risk from moves has no weight of its own unless it is given one."""
     eligibility: Literal["any", "region", "territory"] = "region"
     """Who may own an account: any active rep, or reps who live or own accounts in its region or territory."""
     disruption: Annotated[float, Field(ge=0, lt=1)] = 0.15

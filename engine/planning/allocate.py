@@ -19,7 +19,7 @@ def plan_territories(
 
     Parameters
     ----------
-    plan, fresh : revenue of the planning horizon on the paths that plan, and on paths of other posterior draws that verify
+    plan, fresh : revenue of the planning horizon on the paths that plan, and on paths of other draws that verify
     """
     horizon, asked = config.planning_horizon, config.allocation
     span = Span(horizon.first_month, horizon.first_month + horizon.months - 1)

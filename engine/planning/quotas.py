@@ -56,7 +56,7 @@ def prorated(quotas: Quotas, level: str, key: str, first_month: int, last_month:
 
 
 def capacity(panel: Panel, first_month: int, last_month: int) -> Floats:
-    """Full-time equivalents of every rep over a span of months: fte times the share of days employed; zero if inactive."""
+    """Full-time equivalents [rep] over a span of months: fte times the share of days employed; zero if inactive."""
     start = np.datetime64(first_month, "M").astype("datetime64[D]")
     stop = np.datetime64(last_month + 1, "M").astype("datetime64[D]")
     reps = panel.reps

@@ -84,8 +84,8 @@ def eligible(panel: Panel, reps: Ints, owner: Ints, scope: str) -> Bools:
     """[account, rep] whether the rep may own the account.
 
     A rep works where the home territory and the accounts owned now lie; within ``scope`` "region" or "territory" an
-    account may go to whoever works there. An account without a place, or in a place where nobody works, may go to anybody.
-    The present owner may always keep it.
+    account may go to whoever works there. An account without a place, or in a place where nobody works, may go to
+    anybody. The present owner may always keep it.
     """
     where = _place(panel, panel.accounts.territory, scope)
     if scope == "any" or (where == NONE).all():

@@ -1,4 +1,4 @@
-"""The two simulations of a run: one that forecasts and plans, one on other draws and other paths that verifies the plan."""
+"""The two simulations of a run: one forecasts and plans, one on other draws and other paths verifies the plan."""
 
 import numpy as np
 

@@ -20,11 +20,11 @@ def _harmless(column: pd.Series) -> pd.Series:
 
 
 def harmless_text(value: object) -> object:
-    """Put an apostrophe before a text that a spreadsheet would take for a formula; other values as they are.
+    r"""Put an apostrophe before a text that a spreadsheet would take for a formula; other values as they are.
 
     Examples
     --------
     >>> harmless_text('=HYPERLINK("x")'), harmless_text("Acme"), harmless_text(-1.5)
-    ('\\'=HYPERLINK("x")', 'Acme', -1.5)
+    ('\'=HYPERLINK("x")', 'Acme', -1.5)
     """
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value

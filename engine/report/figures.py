@@ -1,4 +1,4 @@
-"""Figures of the report as plain Plotly specifications: data in, dictionaries out. A test holds them against Plotly's schema."""
+"""Figures of the report as plain Plotly specifications: data in, dictionaries out (a test holds them to the schema)."""
 
 from html import escape
 from typing import Any
@@ -50,14 +50,27 @@ def fan(months: list[str], quantiles: NDArray[np.float64], goal: float, currency
     line = {"type": "scatter", "mode": "lines", "x": months}
     traces: list[Figure] = [
         line | {"line": {"width": 0}, "y": low, "showlegend": False, "hoverinfo": "skip"},
-        line | {"line": {"width": 0}, "y": high, "fill": "tonexty", "fillcolor": "rgba(59,111,182,0.25)", "name": "P10 to P90"},
+        line
+        | {
+            "line": {"width": 0},
+            "y": high,
+            "fill": "tonexty",
+            "fillcolor": "rgba(59,111,182,0.25)",
+            "name": "P10 to P90",
+        },
         line | {"mode": "lines+markers", "line": {"color": BLUE}, "y": middle, "name": "P50"},
     ]
     if np.isfinite(goal):
         mark = {"color": ORANGE, "symbol": "line-ew-open", "size": 24, "line": {"width": 3, "color": ORANGE}}
-        traces.append({"type": "scatter", "mode": "markers", "x": months[-1:], "y": [goal], "marker": mark, "name": "goal"})
+        traces.append(
+            {"type": "scatter", "mode": "markers", "x": months[-1:], "y": [goal], "marker": mark, "name": "goal"}
+        )
     figure = _figure(traces, "", 10)
-    figure["layout"]["yaxis"] = {"title": {"text": f"revenue so far, {currency}"}, "rangemode": "tozero", "automargin": True}
+    figure["layout"]["yaxis"] = {
+        "title": {"text": f"revenue so far, {currency}"},
+        "rangemode": "tozero",
+        "automargin": True,
+    }
     figure["layout"]["xaxis"] = {"type": "category"}
     return figure
 
@@ -73,7 +86,11 @@ def attainment(books: pd.DataFrame) -> Figure:
         "hoverinfo": "skip",
         "line": {"color": GREY, "width": 1},
         "y": [name for each in names for name in (each, each, None)],
-        "x": [v for a, b in zip(_numbers(rows["p_attain_before"]), _numbers(rows["p_attain"]), strict=True) for v in (a, b, None)],
+        "x": [
+            v
+            for a, b in zip(_numbers(rows["p_attain_before"]), _numbers(rows["p_attain"]), strict=True)
+            for v in (a, b, None)
+        ],
     }
     traces = [
         lines,
@@ -102,7 +119,15 @@ def balance(books: pd.DataFrame, column: str, title: str) -> Figure:
     figure = _figure(traces, title, len(rows))
     middle = float(rows[column].mean())
     figure["layout"]["shapes"] = [
-        {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": middle, "x1": middle, "line": {"color": ORANGE, "dash": "dash"}}
+        {
+            "type": "line",
+            "yref": "paper",
+            "y0": 0,
+            "y1": 1,
+            "x0": middle,
+            "x1": middle,
+            "line": {"color": ORANGE, "dash": "dash"},
+        }
     ]
     return figure
 
@@ -128,7 +153,12 @@ def _dots(name: str, labels: list[str], values: "pd.Series[float]", colour: str,
         "name": name,
         "y": labels,
         "x": _numbers(values),
-        "marker": {"color": colour, "symbol": symbol, "size": 11, "line": {"width": 3 if symbol.startswith("line") else 1.5, "color": colour}},
+        "marker": {
+            "color": colour,
+            "symbol": symbol,
+            "size": 11,
+            "line": {"width": 3 if symbol.startswith("line") else 1.5, "color": colour},
+        },
         "hovertemplate": "%{y}: %{x:,.4~g}<extra>" + name + "</extra>",
     }
 

@@ -31,7 +31,9 @@ def make_tables(result: ForecastResult) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def write_folder(result: ForecastResult, tables: dict[str, pd.DataFrame], resolved: dict[str, Any], folder: Path) -> None:
+def write_folder(
+    result: ForecastResult, tables: dict[str, pd.DataFrame], resolved: dict[str, Any], folder: Path
+) -> None:
     """Write tables, certificate, arrays and config into an existing folder.
 
     Parameters
@@ -63,10 +65,12 @@ def _write_draws(result: ForecastResult, folder: Path) -> None:
     save(result.panel, folder / "panel.nc", PANEL_DIMS)
     save_draws(result.draws, folder)
     outcomes = result.outcomes
-    save(outcomes.cells, folder / "cells.nc", {field: ("cell",) for field in ("account", "rep", "product", "territory")})
+    save(outcomes.cells, folder / "cells.nc", dict.fromkeys(("account", "rep", "product", "territory"), ("cell",)))
     for level, outcome in outcomes.levels.items():
         dims = {"keys": (level,), "names": (level,), "total": ("path", level, "month")}
-        save(outcome, folder / f"outcomes_{level}.nc", dims | dict.fromkeys(("booked", "open", "new"), (level, "month")))
+        save(
+            outcome, folder / f"outcomes_{level}.nc", dims | dict.fromkeys(("booked", "open", "new"), (level, "month"))
+        )
     if result.allocation is not None:
         save(result.allocation.problem, folder / "territory_problem.nc", PROBLEM_DIMS)
 

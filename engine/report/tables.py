@@ -1,4 +1,4 @@
-"""The CSV tables of a run folder, from results to frames. DESIGN section 6 names the columns; later features leave them empty."""
+"""The CSV tables of a run folder, from results to frames; columns of features still to come are there and empty."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pandas as pd
 from engine.planning.quotas import NOT_GIVEN
 from engine.results import Allocation, ForecastResult
 from engine.simulation.outcomes import LEVELS
-from models.panel import NONE, Floats, Ints, Labels, Texts
+from models.panel import NONE, Dates, Ints, Labels, Texts
 from optimization.plan import TerritoryPlan
 
 MONTHS_PER_QUARTER = 3
@@ -55,7 +55,10 @@ def periods(months: Ints, fiscal_year_start: int) -> list[tuple[str, Ints]]:
     shifted = months - (fiscal_year_start - 1)
     year = 1970 + shifted // 12 + (fiscal_year_start > 1)
     quarter = shifted % 12 // MONTHS_PER_QUARTER + 1
-    for label, length in ((np.char.add(np.char.add(year.astype(str), "-Q"), quarter.astype(str)), 3), (year.astype(str), 12)):
+    for label, length in (
+        (np.char.add(np.char.add(year.astype(str), "-Q"), quarter.astype(str)), 3),
+        (year.astype(str), 12),
+    ):
         for name in dict.fromkeys(label.tolist()):
             columns = np.flatnonzero(label == name)
             if len(columns) == length:
@@ -127,7 +130,7 @@ def moves_table(allocation: pd.DataFrame) -> pd.DataFrame:
 
 
 def books_table(result: ForecastResult, allocation: Allocation) -> pd.DataFrame:
-    """One row a rep of the plan: the book, the revenue over the planning horizon and the chance of quota on fresh paths."""
+    """One row a rep of the plan: book, revenue over the planning horizon, and chance of quota on fresh paths."""
     plan, problem, panel = _plan(allocation), allocation.problem, result.panel
     old = np.where(problem.owner == NONE, NONE, problem.owner)
     rows = []
@@ -170,12 +173,15 @@ def _ids(labels: Labels, index: Ints) -> Texts:
 
 def _keyed(column: str, labels: Labels, index: Ints) -> dict[str, Texts]:
     """An id column and its name column; empty where the index is NONE."""
-    return {column: _ids(labels, index), f"{column}_name": np.append(labels.names.astype(object), "")[index].astype(str)}
+    return {
+        column: _ids(labels, index),
+        f"{column}_name": np.append(labels.names.astype(object), "")[index].astype(str),
+    }
 
 
 def _one(column: str, labels: Labels, index: int) -> dict[str, str]:
     return {name: str(values[0]) for name, values in _keyed(column, labels, np.array([index])).items()}
 
 
-def _dates(dates: Floats) -> list[str]:
+def _dates(dates: Dates) -> list[str]:
     return ["" if text == "NaT" else text for text in dates.astype("datetime64[D]").astype(str)]

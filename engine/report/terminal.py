@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from optimization.plan import Infeasible, TerritoryPlan
-
 from engine.results import ForecastResult
+from optimization.plan import Infeasible, TerritoryPlan
 
 RISKIEST = 5
 
@@ -76,7 +75,8 @@ def _skill(result: ForecastResult) -> list[str]:
     seen = np.isfinite(skill.raw)
     low, high = np.quantile(skill.quarter_end, [0.05, 0.95])
     return [
-        f"Reps         win probability SD over reps: model {skill.p_win[seen].std():.3f}, raw {skill.raw[seen].std():.3f}",
+        f"Reps         SD over reps of the win probability: model {skill.p_win[seen].std():.3f}, "
+        f"raw {skill.raw[seen].std():.3f}",
         f"Quarter end  win probability {skill.quarter_end.mean():+.3f} in the last month ({low:+.3f} to {high:+.3f}), "
         f"above zero with {(skill.quarter_end > 0).mean():.1%} of the posterior",
     ]
@@ -84,10 +84,10 @@ def _skill(result: ForecastResult) -> list[str]:
 
 def _risky_deals(deals: pd.DataFrame, currency: str) -> list[str]:
     lines = [] if deals.empty else ["Riskiest open deals (share of the company's variance)"]
-    for row in deals.head(RISKIEST).itertuples():
+    for row in deals.head(RISKIEST).to_dict("records"):
         lines.append(
-            f"  {row.share_of_variance:6.1%}  {row.opportunity_id}  {row.account_name or 'no account'}  "
-            f"{row.amount:,.0f} {currency}  wins in the horizon {row.p_win_in_period:.0%}"
+            f"  {row['share_of_variance']:6.1%}  {row['opportunity_id']}  {row['account_name'] or 'no account'}  "
+            f"{row['amount']:,.0f} {currency}  wins in the horizon {row['p_win_in_period']:.0%}"
         )
     return lines
 
@@ -109,7 +109,8 @@ def _certified(result: ForecastResult, plan: TerritoryPlan, moves: int) -> list[
         f"Quota chance before {before.min():.0%} to {before.max():.0%}, with the plan "
         f"{certificate.p_attain_min:.0%} to {certificate.p_attain_max:.0%} "
         f"(noise floor of the spread {100 * certificate.noise_floor:.1f} points)",
-        f"Plan         {moves} of {len(plan.rep)} accounts move, at a cost of {plan.move_cost.sum():,.0f} {result.config.currency}",
+        f"Plan         {moves} of {len(plan.rep)} accounts move, at a cost of {plan.move_cost.sum():,.0f} "
+        f"{result.config.currency}",
         f"Certificate  {checked}; objective {certificate.objective:.6g}, bound {certificate.bound:.6g}, "
         f"gap {certificate.gap:.2%}{'' if certificate.repeatable else ', cut off by a time limit (not repeatable)'}",
         f"             the gap speaks of {certificate.bound_kind}",
@@ -121,5 +122,7 @@ def _issues(issues: pd.DataFrame, currency: str) -> list[str]:
         return ["Data issues  none"]
     stake = pd.to_numeric(issues["value_at_stake"]).sum()
     lines = [f"Data issues  {len(issues)} in data_issues.csv, value at stake {stake:,.0f} {currency}"]
-    worst = issues.assign(stake=pd.to_numeric(issues["value_at_stake"]).fillna(0)).sort_values("stake", ascending=False, kind="stable")
+    worst = issues.assign(stake=pd.to_numeric(issues["value_at_stake"]).fillna(0)).sort_values(
+        "stake", ascending=False, kind="stable"
+    )
     return lines + [f"  {row.table}: {row.rule}: {row.action}" for row in worst.head(6).itertuples()]
