@@ -63,7 +63,7 @@ def sub_models(panel: Panel, settings: ModelSettings) -> list[str]:
 def fit_one(name: str, panel: Panel, settings: ModelSettings, seed: int) -> Part:
     """Fit one sub-model."""
     fit = _fitter(name)
-    # How BLAS splits a sum depends on its threads, and their number on the process: one thread gives the same bytes in all.
+    # How BLAS splits a sum depends on its threads, and their number on the process: one thread, the same bytes in all.
     with threadpool_limits(1):
         return fit(panel, settings, seed)
 

@@ -161,23 +161,15 @@ def _pooled(panel: Panel, counts: Counts, settings: ArrivalSettings, usual: floa
     season = month_of_year(counts.first + counts.month)
     enough = counts.months >= MONTHS_TO_TELL_A_SEASON
     steps = (counts.month[:, None] >= np.arange(1, counts.months)).astype(float)
+    territories = members(panel.reps.territory[counts.rep], len(panel.territories))
+    season_scale = settings.season_scale if enough else settings.short_season_scale
     groups = (
         Group("base", np.ones((rows, 1)), 1.0, free=False),
-        Group(
-            "season",
-            members(season, MONTHS_PER_YEAR),
-            settings.season_scale if enough else settings.short_season_scale,
-            free=True,
-        ),
-        Group(
-            "territory",
-            members(panel.reps.territory[counts.rep], len(panel.territories)),
-            settings.effect_scale,
-            free=True,
-        ),
+        # A spread is learned only where the data can tell it: not from one year, a few places, or steps beside shocks.
+        Group("season", members(season, MONTHS_PER_YEAR), season_scale, free=enough),
+        Group("territory", territories, settings.effect_scale, free=False),
         Group("rep", members(counts.rep, len(panel.reps.labels)), settings.effect_scale, free=True),
         Group("shock", members(counts.month, counts.months), settings.shock_scale, free=True),
-        # Not learned: three years of months do not tell a step of the level from a shock, and the chains would not mix.
         Group("step", steps, settings.level_scale, free=False),
     )
     return Pooled(groups, usual + np.log(counts.exposure) + log_ramp(counts.tenure, settings.ramp_months))

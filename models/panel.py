@@ -231,8 +231,8 @@ class Panel:
 
     @property
     def has_orders(self) -> bool:
-        """Whether the bookings leg has anything to learn from."""
-        return len(self.orders) > 0
+        """Whether the bookings leg has anything to learn from: orders whose account is known."""
+        return bool((self.orders.account != NONE).any())
 
     def cell_territory(self, account: Ints, rep: Ints) -> Ints:
         """Territory of (account, rep) pairs: the account's; where no account of the company has one, the rep's home."""

@@ -112,10 +112,10 @@ class ArrivalSettings(BaseModel):
     """Prior scale of the SD of the month-of-year effects when two years or more are seen."""
 
     short_season_scale: Scale = 0.05
-    """The same with less than two years, when a season cannot be told from a trend."""
+    """SD of the month-of-year effects with less than two years, when a season cannot be told from a trend."""
 
     effect_scale: Scale = 0.4
-    """Prior scale of the SD of territory and rep effects."""
+    """SD of territory effects, and prior scale of the SD of rep effects."""
 
     shock_scale: Scale = 0.1
     """Prior scale of the SD of the monthly shock that all reps share."""
@@ -163,7 +163,7 @@ class OrderSettings(BaseModel):
     """Prior scale of the SD of the grades' effects on the log amount."""
 
     amount_age_scale: Scale = 0.05
-    """Prior SD of the age classes' effects on the log amount; small, since a wave of customers ages with the seasons."""
+    """Prior SD of the age classes' effects on the log amount: small, since waves of customers age with the seasons."""
 
     amount_noise: Scale = 0.5
     """Prior median of the SD of an account's usual log amounts around its level."""

@@ -318,11 +318,16 @@ def test_maven_reps_do_not_differ_and_quarters_end_with_wins(sales_data: Callabl
 
 
 @pytest.mark.slow
-def test_weaker_data_give_wider_intervals(known: tuple[Truth, Panel], fitted: tuple[ClosingDraws, Diagnostics]) -> None:
-    effects, _ = known
-    result = fit_closing(company(effects, 600, 1), SHORT, 7)
+def test_fewer_deals_shrink_reps_further(known: tuple[Truth, Panel], fitted: tuple[ClosingDraws, Diagnostics]) -> None:
+    effects, panel = known
+    small = company(effects, 600, 1)
+    result = fit_closing(small, SHORT, 7)
     assert result is not None
-    assert result[0].win_rep.std(axis=0).mean() > 1.15 * fitted[0].win_rep.std(axis=0).mean()
+    few, many = (
+        rep_win_probability(closing, of).mean(axis=0).std() / raw_win_rate(of).std()
+        for closing, of in ((result[0], small), (fitted[0], panel))
+    )
+    assert few < 0.8 * many
 
 
 def test_whitening_survives_a_company_with_hardly_any_data() -> None:
