@@ -87,9 +87,13 @@ def _risky_deals(deals: pd.DataFrame, currency: str) -> list[str]:
     for row in deals.head(RISKIEST).to_dict("records"):
         lines.append(
             f"  {row['share_of_variance']:6.1%}  {row['opportunity_id']}  {row['account_name'] or 'no account'}  "
-            f"{row['amount']:,.0f} {currency}  wins in the horizon {row['p_win_in_period']:.0%}"
+            f"{_money(row['amount'], currency)}  wins in the horizon {row['p_win_in_period']:.0%}"
         )
     return lines
+
+
+def _money(amount: float, currency: str) -> str:
+    return "no amount" if np.isnan(amount) else f"{amount:,.0f} {currency}"
 
 
 def _plan(result: ForecastResult, moves: pd.DataFrame | None) -> list[str]:
