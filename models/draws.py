@@ -123,13 +123,15 @@ class AmountDraws:
 
 @dataclass(frozen=True)
 class ArrivalDraws:
-    """New deals per rep and month: negative binomial with mean
+    """New deals per rep and month.
+
+    Negative binomial with mean
     ``exp(base + level + season[month of year] + territory[home] + rep + shock) * fte * active share * ramp``.
 
     Attributes
     ----------
     base, level : [D] company rate, and its latest departure (random walk) at the as-of date
-    level_scale : [D] SD of the monthly step of the walk
+    level_scale : [D] SD of the monthly step of the walk, given by the settings
     season : [D, 12] by month of the calendar year
     territory : [D, territory]
     rep : [D, rep]
@@ -159,16 +161,16 @@ class OrderDraws:
     - ``grade = sum(level >= grade_edges)`` (0 to grade - 1), ``age = min(orders, age classes) - 1``;
     - it orders with ``logit = base + state[order_state(cycle, elapsed)] + season[month of year, grade] + shock``
       (`models.order_history.order_state`), ``shock`` shared by all accounts in a month, normal with ``shock_scale``;
-    - with chance ``odd_chance[grade]`` the log amount is normal with ``odd_mean``, ``odd_sd`` (an order unlike the account),
-      else normal with SD ``amount_scale[grade]`` around ``carry[age] * level + (1 - carry[age]) * group +
+    - with chance ``odd_chance[grade]`` the log amount is normal with ``odd_mean``, ``odd_sd`` (an order unlike the
+      account), else normal with SD ``amount_scale[grade]`` around ``carry[age] * level + (1 - carry[age]) * group +
       amount_age[age] + amount_grade[grade] + amount_season[month of year] + amount_shock``; never more than ``cap``;
     - after an order of log amount x: ``elapsed = 0``, ``orders += 1``, ``weight = 1 + (1 - decay) * weight``,
       ``level += (x - level) / weight``.
 
     First orders of accounts not known yet arrive per territory and month, negative binomial with mean
     ``first_rate[territory] * exp(first_season[month of year] + first_shock)``; the amount is
-    ``first_pool[random] * exp(first_shift[territory])``, never more than ``exp(cap)``. From then on such an account goes on
-    as above with ``cycle`` drawn from ``cycle_share``, ``elapsed = 0``, ``orders = 1``, ``level = log amount``,
+    ``first_pool[random] * exp(first_shift[territory])``, never more than ``exp(cap)``. From then on such an account
+    goes on as above with ``cycle`` drawn from ``cycle_share``, ``elapsed = 0``, ``orders = 1``, ``level = log amount``,
     ``weight = 1`` and ``group = first_group[territory]``.
 
     Attributes
@@ -201,8 +203,8 @@ class OrderDraws:
     first_pool : [D, pool] amounts of first orders, resampled anew in every draw (Bayesian bootstrap)
     first_shift : [D, territory] log effect
     first_group : [territory] log amount typical of a new account
-    split_account, split_product, split_share : [split] expected share of each product in an account's orders; shares of an
-        account sum to one; account NONE holds the mix of new accounts
+    split_account, split_product, split_share : [split] expected share of each product in an account's orders; shares of
+        an account sum to one; account NONE holds the mix of new accounts
     """
 
     base: Floats

@@ -178,7 +178,7 @@ class Orders:
 
 @dataclass(frozen=True)
 class Quotas:
-    """Targets of a ``level`` (company, region, territory, manager, rep) and its ``key`` (an id; empty for the company)."""
+    """Targets by ``level`` (company, region, territory, manager, rep) and ``key`` (an id; empty for the company)."""
 
     level: Texts
     key: Texts

@@ -30,7 +30,7 @@ def finished_result(
     names : what every rep, account, deal and product is called, when given
     diagnostics : of the only sub-model
     """
-    config = load_config(SMOKE, overrides)
+    config = load_config(SMOKE, ("as_of=2026-06-30", "horizon.start=2026-07-01", *overrides))
     panel = make_panel(deals=300, reps=12, accounts=80, territories=4)
     panel = panel if names is None else renamed(panel, names)
     draws = replace(make_draws(panel), diagnostics=(diagnostics,))
