@@ -14,14 +14,25 @@ from typing import TYPE_CHECKING
 
 from engine.config import RunConfig, RunOptions, hashable, resolved
 from engine.data import as_of_date, build_panel, cut, issues_frame, load_tables
-from engine.posterior_files import resume_or_fit
+from engine.planning.decisions import Decisions, check_decisions, read_decisions
+from engine.posterior_files import models_digest, resume_or_fit
 from engine.progress import StageClock
 from engine.report.folder import make_tables, write_folder
 from engine.report.terminal import Surroundings, company_row, summary_text
 from engine.results import ForecastResult
-from engine.runs import Manifest, Status, content_hash, new_run, previous_run, read_manifest, run_id, write_manifest
+from engine.runs import (
+    Manifest,
+    Status,
+    content_hash,
+    file_hash,
+    new_run,
+    previous_run,
+    read_manifest,
+    run_id,
+    write_manifest,
+)
 from engine.seeds import seed_for
-from engine.tracking import RunRecord, StageRecord, TrackingReceipt, flatten, open_command, record
+from engine.tracking import RunRecord, StageRecord, TrackingReceipt, flatten, flush, open_command, record
 from models.panel import Panel
 from models.settings import ModelSettings
 from optimization.plan import Infeasible, TerritoryPlan
@@ -50,6 +61,7 @@ class Known:
 
     panel: Panel
     issues: "pd.DataFrame"
+    decisions: Decisions
     as_of: date
     config_hash: str
     data_hash: str
@@ -85,10 +97,11 @@ def run(config: RunConfig, options: RunOptions) -> RunSummary:
     target = config.output / known.run_id
     done = read_manifest(target)
     if done is not None:
+        flush(config.tracking, config.output)
         return RunSummary(
             f"unchanged: the same config and data gave {target} (status {done.status})", EXIT_CODES[done.status]
         )
-    kept = config.output / ".resume" / known.run_id.replace("/", "_")
+    kept = config.output / ".resume" / f"{known.run_id.replace('/', '_')}_{models_digest()}"
     with new_run(target) as folder:
         result = compute(config, options, known, clock, kept)
         with clock.stage("report", "writing tables, report and arrays"):
@@ -115,9 +128,13 @@ def read(config: RunConfig) -> Known:
     as_of = as_of_date(tables, config)
     now = cut(tables, as_of)
     day = as_of.item()
-    config_hash, data_hash = content_hash(hashable(config)), content_hash(tables.digests)
+    decisions = read_decisions(config.decisions)
+    config_hash = content_hash(hashable(config))
+    data_hash = content_hash([tables.digests, "" if config.decisions is None else file_hash(config.decisions)])
     name = run_id(config.name, day, config_hash, data_hash)
-    return Known(build_panel(now, config), issues_frame(now.issues), day, config_hash, data_hash, name)
+    panel = build_panel(now, config)
+    check_decisions(decisions, panel, config.decisions)
+    return Known(panel, issues_frame(now.issues), decisions, day, config_hash, data_hash, name)
 
 
 def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageClock, kept: Path) -> ForecastResult:
@@ -148,7 +165,7 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
     allocation = None
     with clock.stage("assignment", "assigning accounts to reps"):
         if outcomes.planning is not None and fresh is not None:
-            allocation = plan_territories(config, panel, outcomes.planning, fresh, quotas)
+            allocation = plan_territories(config, panel, (outcomes.planning, fresh), quotas, known.decisions)
     return ForecastResult(config, panel, draws, outcomes, quotas, allocation, rep_skill(panel, draws), known.issues)
 
 

@@ -1,11 +1,13 @@
 """Posterior draws on disk: part of every finished run, and what an interrupted run resumes from."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import models
 from engine.archive import load, save
 from models.draws import AmountDraws, ArrivalDraws, ClosingDraws, Diagnostics, Draws, OrderDraws
 
@@ -26,15 +28,24 @@ def save_draws(draws: Draws, folder: Path) -> None:
 
 
 def load_draws(folder: Path) -> Draws | None:
-    """Read what `save_draws` wrote; None when the folder holds no complete posterior."""
-    if not (folder / SUMMARY).is_file():
+    """Read what `save_draws` wrote; None when the folder holds no complete posterior, or a damaged one."""
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        legs = {
+            name: load(kind, folder / f"{name}.nc") if (folder / f"{name}.nc").is_file() else None
+            for name, kind in LEGS.items()
+        }
+    except (OSError, ValueError, KeyError):
         return None
-    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    legs = {
-        name: load(kind, folder / f"{name}.nc") if (folder / f"{name}.nc").is_file() else None
-        for name, kind in LEGS.items()
-    }
     return Draws(summary["count"], **legs, diagnostics=tuple(Diagnostics(**item) for item in summary["diagnostics"]))
+
+
+def models_digest() -> str:
+    """Eight hexadecimal digits of the source of `models`: a posterior of other code is never resumed."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(str(models.__file__)).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def resume_or_fit(folder: Path, fit: Callable[[], Draws]) -> Draws:

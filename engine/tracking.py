@@ -77,6 +77,15 @@ def record(run: RunRecord, settings: TrackingSettings, output: Path) -> Tracking
     return TrackingReceipt(sent.get(parcel.key), len(sent), len(outbox.waiting(parcel.store)), problem)
 
 
+def flush(settings: TrackingSettings, output: Path) -> TrackingReceipt:
+    """Send what earlier runs left in the outbox for this store; mlflow is not even imported when nothing waits."""
+    outbox, store = Outbox(output), settings.uri or LOCAL_STORE
+    if not settings.enabled or not outbox.waiting(store):
+        return TrackingReceipt(None, 0, 0, None)
+    sent, problem = _flush(outbox, settings)
+    return TrackingReceipt(None, len(sent), len(outbox.waiting(store)), problem)
+
+
 def open_command(settings: TrackingSettings, output: Path) -> str:
     """Command line that shows the store of ``output`` in a browser, to be run where this process was started."""
     if settings.is_remote:

@@ -33,7 +33,7 @@ THINNING = 2
 """Steps per draw kept: a step is cheap here, what follows from a draw (the simulation) is not."""
 
 PRODUCT_WEIGHT = 5.0
-"""Deals that the company's own list amounts count for in the distribution of a product's."""
+"""Deals that the list price, or the company's own list amounts, count for in the distribution of a product's."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def fit_amounts(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Amoun
         dof=trace.draws("dof", THINNING),
         zero=nothing,
         exact=(1 - nothing) * listing,
-        product=effects["product"],
+        product=effects["product"] * products_with_multiple(panel, rows),
         segment=effects["segment"],
         rep=effects["rep"],
         list_log_mean=mean,
@@ -128,8 +128,14 @@ def largest_multiple(rows: Multiples, settings: AmountSettings) -> float:
     return float(max(settings.cap_factor * np.quantile(ratios, settings.cap_quantile), ratios.max(), 1.0))
 
 
+def products_with_multiple(panel: Panel, rows: Multiples) -> Floats:
+    """[product] 1 where deals with a list amount were won; 0 elsewhere: there list amounts are the won ones already."""
+    seen = np.bincount(rows.product[rows.product >= 0], minlength=len(panel.products.labels))
+    return (seen > 0).astype(float)
+
+
 def list_distribution(panel: Panel, listed: Floats, settings: AmountSettings, middle: float) -> tuple[Floats, Floats]:
-    """Mean and SD [product] of the log of recent list amounts, each product's shrunk to the company's.
+    """Mean and SD [product] of the log of recent list amounts, shrunk to the list price, without one to the company's.
 
     A won deal without a list amount counts with its won amount over the usual multiple, ``exp(middle)``.
     """
@@ -145,9 +151,13 @@ def list_distribution(panel: Panel, listed: Floats, settings: AmountSettings, mi
     of = product >= 0
     number = np.bincount(product[of], minlength=products)
     total = np.bincount(product[of], logs[of], minlength=products)
-    mean = (total + PRODUCT_WEIGHT * company_mean) / (number + PRODUCT_WEIGHT)
+    price = panel.products.list_price
+    priced = np.isfinite(price) & (price > 0)
+    centre = np.where(priced, np.log(np.where(priced, price, 1.0)), company_mean)
+    variance = np.where(priced, 0.0, company_variance)
+    mean = (total + PRODUCT_WEIGHT * centre) / (number + PRODUCT_WEIGHT)
     square = np.bincount(product[of], (logs[of] - mean[product[of]]) ** 2, minlength=products)
-    return mean, np.sqrt((square + PRODUCT_WEIGHT * company_variance) / (number + PRODUCT_WEIGHT))
+    return mean, np.sqrt((square + PRODUCT_WEIGHT * variance) / (number + PRODUCT_WEIGHT))
 
 
 def _pooled(panel: Panel, rows: Multiples, settings: AmountSettings, middle: float) -> Pooled:

@@ -107,8 +107,7 @@ def count_new_deals(panel: Panel, recent_months: int) -> Counts:
     end while active, else to the month of the last deal.
     """
     last = int(month_number(np.array([panel.as_of + np.timedelta64(1, "D")]))[0]) - 1
-    opening = int(month_number(np.array([panel.first_day]))[0]) + int(day_of_month(np.array([panel.first_day]))[0] > 1)
-    first = max(opening, last - recent_months + 1)
+    first = max(first_whole_month(panel), last - recent_months + 1)
     months, reps = max(last - first + 1, 0), len(panel.reps.labels)
     sold = panel.deals.rep != NONE
     created, rep = month_number(panel.deals.created[sold]), panel.deals.rep[sold]
@@ -131,6 +130,19 @@ def count_new_deals(panel: Panel, recent_months: int) -> Counts:
         first=first,
         months=months,
     )
+
+
+def first_whole_month(panel: Panel) -> int:
+    """First month whose creations the export holds whole.
+
+    An export cut by closing date lacks the deals that closed before its first recorded closing, so months before that
+    show only some of what was created.
+    """
+    closed = panel.deals.closed[~np.isnat(panel.deals.closed)]
+    if not len(closed):
+        return int(month_number(np.array([panel.as_of]))[0]) + 1
+    seen = np.array([max(panel.deals.created.min(), closed.min())])
+    return int(month_number(seen)[0]) + int(day_of_month(seen)[0] > 1)
 
 
 def _employed(panel: Panel, rep: Ints, created: Ints, months: Ints) -> Floats:

@@ -39,7 +39,7 @@ def finished_result(
     quotas = propose(panel, outcomes, first, first + config.horizon.months - 1)
     allocation = None
     if outcomes.planning is not None and fresh is not None:
-        allocation = plan_territories(config, panel, outcomes.planning, fresh, quotas)
+        allocation = plan_territories(config, panel, (outcomes.planning, fresh), quotas)
     issue = DataIssue(
         "opportunities", "7", "amount out of line", "warning", names or "rep00001", 1000.0, names or "kept"
     )

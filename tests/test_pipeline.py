@@ -172,3 +172,10 @@ def test_threads_change_the_processes_and_nothing_else() -> None:
     assert changed.sampler.cores == 1
     assert changed.model_copy(update={"sampler": config.models.sampler}) == config.models
     assert model_settings(config, RunOptions()) == config.models
+
+
+def test_a_damaged_posterior_is_fitted_anew(tmp_path: Path) -> None:
+    draws = replace(make_draws(make_panel()), diagnostics=(GOOD,))
+    resume_or_fit(tmp_path / "kept", lambda: draws)
+    (tmp_path / "kept" / "closing.nc").write_bytes(b"cut off")
+    assert load_draws(tmp_path / "kept") is None

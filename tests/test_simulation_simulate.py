@@ -12,7 +12,7 @@ from engine.simulation.clock import SimulationHorizons, build_clock
 from engine.simulation.inputs import build_world
 from engine.simulation.odds import NODES, limited_log_mean
 from engine.simulation.outcomes import LEVELS, UNASSIGNED, Outcomes
-from engine.simulation.sellers import exposure, tenure
+from engine.simulation.sellers import exposure, landing, tenure
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.simulate import simulate
 from models.draws import Draws
@@ -374,3 +374,19 @@ def test_clock_covers_the_days_that_are_left(as_of: str) -> None:
 def test_a_horizon_that_is_over_is_refused(panel: Panel, draws: Draws) -> None:
     with pytest.raises(ValueError, match="nothing to simulate"):
         simulate(panel, draws, SimulationHorizons(np.arange(MONTH - 3, MONTH)), SMALL, seed=1)
+
+
+def test_accounts_of_a_leaver_still_get_new_deals_from_their_territory() -> None:
+    panel = make_panel(deals=60, reps=4, accounts=12, territories=2)
+    panel = replace(
+        panel,
+        accounts=replace(panel.accounts, owner=np.repeat(np.arange(4), 3), territory=np.repeat([0, 1], 6)),
+        reps=replace(panel.reps, territory=np.array([0, 0, 1, 1]), active=np.array([True, True, True, False])),
+    )
+    clock = build_clock(panel.as_of, SimulationHorizons(np.arange(678, 681)), 1, 60)
+    landed = landing(panel, clock, make_draws(panel).arrivals)
+    of_third = landed.account[landed.account_start[2] : landed.account_start[3]]
+    assert {9, 10, 11} <= set(of_third.tolist())
+    of_first = landed.account[: landed.account_start[1]]
+    assert not {9, 10, 11} & set(of_first.tolist())
+    np.testing.assert_allclose(np.add.reduceat(landed.account_share, landed.account_start[:-1]), 1.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.planning.quotas import QuotaBook
-from engine.planning.territory_problem import PlanningRules, Span, build_problem, eligible, experience
+from engine.planning.territory_problem import PlanningRules, Span, build_problem, eligible, experience, sellers
 from engine.simulation.outcomes import PlanningOutcomes
 from models.panel import NONE, Ints, Panel
 from optimization.problem import TerritoryProblem
@@ -37,13 +37,14 @@ def panel() -> Panel:
 
 def problem_of(panel: Panel, rules: PlanningRules = RULES) -> tuple[TerritoryProblem, Ints]:
     """Problem on paths that say which account and which simulation they come from."""
-    accounts, reps = len(panel.accounts.labels), len(panel.reps.labels)
+    accounts, count = len(panel.accounts.labels), len(panel.reps.labels)
     plan = PlanningOutcomes(
-        np.tile(np.arange(accounts, dtype=np.float32) + 1, (6, 1)), np.ones((6, reps), dtype=np.float32)
+        np.tile(np.arange(accounts, dtype=np.float32) + 1, (6, 1)), np.ones((6, count), dtype=np.float32)
     )
     fresh = PlanningOutcomes(plan.account * 2, plan.fixed * 2)
-    quotas = QuotaBook(panel.quotas, np.full(reps, 100.0), panel.reps.labels.ids)
-    return build_problem(panel, plan, fresh, quotas, QUARTER, rules)
+    quotas = QuotaBook(panel.quotas, np.full(count, 100.0), panel.reps.labels.ids)
+    reps = sellers(panel, quotas, QUARTER)
+    return build_problem(panel, (plan, fresh), quotas, (QUARTER, reps), rules), reps
 
 
 @pytest.mark.parametrize(

@@ -36,30 +36,36 @@ class Span:
     last: int
 
 
+def sellers(panel: Panel, quotas: QuotaBook, span: Span) -> Ints:
+    """[problem rep] indices of the reps who may carry a book: active within the span, and asked for some revenue."""
+    asked = np.array([quotas.target("rep", str(key), span.first, span.last)[0] for key in panel.reps.labels.ids])
+    return np.flatnonzero(panel.reps.active & (capacity(panel, span.first, span.last) > 0) & (asked > 0))
+
+
 def build_problem(
-    panel: Panel, plan: PlanningOutcomes, fresh: PlanningOutcomes, quotas: QuotaBook, span: Span, rules: PlanningRules
-) -> tuple[TerritoryProblem, Ints]:
-    """Assemble the problem over the active reps and all accounts.
+    panel: Panel,
+    futures: tuple[PlanningOutcomes, PlanningOutcomes],
+    quotas: QuotaBook,
+    asked: tuple[Span, Ints],
+    rules: PlanningRules,
+) -> TerritoryProblem:
+    """Assemble the problem over some reps and all accounts.
 
     Parameters
     ----------
-    plan, fresh : revenue of the planning horizon on the paths that plan, and on other paths that verify
+    futures : revenue of the planning horizon on the paths that plan, and on other paths that verify
     quotas : given and proposed targets
-    span : the planning horizon
-
-    Returns
-    -------
-    the problem, and [problem rep] indices into ``panel.reps``
+    asked : the planning horizon, and [problem rep] the `sellers` in it
     """
+    (plan, fresh), (span, reps) = futures, asked
     available = capacity(panel, span.first, span.last)
-    reps = np.flatnonzero(panel.reps.active & (available > 0))
     position = np.full(len(panel.reps.labels) + 1, NONE)
     position[reps] = np.arange(len(reps))
     owner = position[panel.accounts.owner]
     ids = panel.reps.labels.ids[reps]
     fit = account_fit(panel, reps, owner, rules)
     losing = panel.accounts.owner != NONE
-    problem = TerritoryProblem(
+    return TerritoryProblem(
         account_ids=panel.accounts.labels.ids,
         rep_ids=ids,
         value=plan.account,
@@ -77,7 +83,6 @@ def build_problem(
         max_hours=available[reps] * rules.hours_per_fte,
         move_cost=np.where(losing, rules.disruption * plan.account.mean(axis=0, dtype=np.float64).clip(min=0.0), 0.0),
     )
-    return problem, reps
 
 
 def eligible(panel: Panel, reps: Ints, owner: Ints, scope: str) -> Bools:

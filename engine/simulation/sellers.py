@@ -65,7 +65,9 @@ def landing(panel: Panel, clock: Clock, draws: ArrivalDraws | None) -> Landing:
         return Landing(
             nobody, np.zeros(1, dtype=np.int64), nobody, np.zeros(0), np.zeros((0, 1), dtype=np.int64), np.zeros((0, 1))
         )
-    sellers = np.flatnonzero(panel.reps.active & (exposure(panel, clock) > 0).any(axis=1))
+    # Of a rep with neither a start date nor any deal nothing says that deals are the rep's work (see models.new_deals).
+    hunts = ~np.isnat(panel.reps.start) | np.isin(np.arange(len(panel.reps.labels)), panel.deals.rep)
+    sellers = np.flatnonzero(panel.reps.active & hunts & (exposure(panel, clock) > 0).any(axis=1))
     recent = np.flatnonzero(panel.deals.created > panel.as_of - np.timedelta64(RECENT_DAYS, "D"))
     starts, account, share = _accounts(panel, sellers, recent)
     product, product_share = _products(panel, sellers, recent)
@@ -73,19 +75,27 @@ def landing(panel: Panel, clock: Clock, draws: ArrivalDraws | None) -> Landing:
 
 
 def _accounts(panel: Panel, sellers: Ints, recent: Ints) -> tuple[Ints, Ints, Floats]:
-    """Accounts of every seller after the pool of deals without account, by recent deals."""
+    """Accounts of every seller after the pool of deals without account, by recent deals.
+
+    An account whose owner does not sell (a leaver's, or nobody's) goes on living: its new deals fall to the sellers at
+    home in its territory, in equal parts.
+    """
     reps, accounts = len(panel.reps.labels), len(panel.accounts.labels)
     account, rep = panel.deals.account[recent], panel.deals.rep[recent]
-    weight = np.bincount(account[account != NONE], minlength=accounts) + ACCOUNT_PRIOR
+    full = np.bincount(account[account != NONE], minlength=accounts) + ACCOUNT_PRIOR
     sold = np.bincount(rep[rep != NONE], minlength=reps)
     alone = np.bincount(rep[(rep != NONE) & (account == NONE)], minlength=reps)
     company = float((account == NONE).mean()) if len(recent) else float(accounts == 0)
     pool = (alone + POOL_PRIOR * company) / (sold + POOL_PRIOR)
     by_owner = np.argsort(panel.accounts.owner, kind="stable")
     first = np.searchsorted(panel.accounts.owner[by_owner], np.arange(reps + 1))
+    orphaned = ~np.isin(panel.accounts.owner, sellers)
+    home, neighbours = panel.reps.territory, np.bincount(panel.reps.territory[sellers] + 1)
     entries, shares = [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
     for seller in sellers:
-        owned = by_owner[first[seller] : first[seller + 1]]
+        near = orphaned & (panel.accounts.territory == home[seller]) & (home[seller] != NONE)
+        weight = full / np.where(near, neighbours[home[seller] + 1], 1)
+        owned = np.append(by_owner[first[seller] : first[seller + 1]], np.flatnonzero(near))
         without = pool[seller] if len(owned) else 1.0
         entries.append(np.append(NONE, owned))
         total = max(float(weight[owned].sum()), ACCOUNT_PRIOR)
