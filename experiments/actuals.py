@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 
 from engine.config import RunConfig, load_config
-from engine.data import as_of_date, build_panel, cut, load_tables
+from engine.data import build_panel, cut, load_tables
 from engine.runs import find_run
 from engine.simulation.cells import booked_revenue
 from models.panel import NONE, Floats, Ints, Panel, Texts
@@ -38,7 +38,7 @@ def compare(folder: Path) -> pd.DataFrame:
     whole = forecast[forecast["period"] == period]
     config = later(folder)
     tables = load_tables(config)
-    panel = build_panel(cut(tables, as_of_date(tables, config)), config)
+    panel = build_panel(cut(tables, tables.known_until), config)
     first = config.horizon.first_month
     actual = pd.concat(
         [actuals(panel, level, first, config.horizon.months) for level in ("company", "territory", "rep")]

@@ -94,5 +94,8 @@ def test_quotas_and_the_tables_given_stay(company: Tables) -> None:
 def test_known_future_moves_stay_at_the_end_of_the_export(tmp_path: Path) -> None:
     texts = {**COMPANY, "account_owners": COMPANY["account_owners"] + "A3,R1,2025-06-01\n"}
     tables = load_tables(company_config(tmp_path, texts))
-    assert len(cut(tables, tables.known_until).frames["account_owners"]) == 4
-    assert len(cut(tables, np.datetime64("2025-04-24")).frames["account_owners"]) == 3
+    now, before = cut(tables, tables.known_until), cut(tables, np.datetime64("2025-04-24"))
+    assert (len(now.frames["account_owners"]), len(before.frames["account_owners"])) == (4, 3)
+    [action] = [issue.action for issue in now.issues if issue.rule == "future owner moves"]
+    assert action.startswith("future owner moves: not applied to this forecast: 1 rows after 2025-04-25 (A3)")
+    assert "future owner moves" not in [issue.rule for issue in before.issues]

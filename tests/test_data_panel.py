@@ -2,19 +2,31 @@
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engine.config.horizon import Horizon
 from engine.config.loading import load_config
-from engine.config.schema import RunConfig
+from engine.config.schema import Allocation, RunConfig
 from engine.data import Tables, as_of_date, build_panel, cut, issues_frame, load_tables
+from engine.data.revenue import revenue_events
 from engine.errors import InputRefusedError
 from models.panel import LOST, NONE, OPEN, WON, Panel
 from tests.data_company import COMPANY, company_config, run_config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+
+ONE_AMOUNT = """id,rep,stage,created,closed,account,product,amount,expected_close
+D1,R1,Won,2025-01-10,2025-02-20,A1,P1,90,2025-02-28
+D2,R1,Lost,2025-01-15,2025-03-05,A2,P1,200,2025-03-31
+D3,R2,Propose,2025-02-01,,A2,P2,300,2025-06-30
+D4,R2,Won,2025-03-01,2025-04-15,A3,P2,420,2025-04-30
+D5,R1,Qualify,2025-04-10,,A1,P1,150,2025-07-31
+"""
+"""Opportunities whose one amount says what was booked when won."""
 
 type Folder = Callable[[str], Path]
 
@@ -138,11 +150,77 @@ def test_a_deal_without_creation_date_is_left_out_and_named(tmp_path: Path) -> N
     assert issues.loc["missing creation date", "value_at_stake"] == 300
 
 
+def test_bookings_of_a_deal_left_out_stay_as_orders(tmp_path: Path) -> None:
+    texts = {**COMPANY, "opportunities": COMPANY["opportunities"].replace("2025-03-01,2025-04-15", ",2025-04-15")}
+    tables = load_tables(company_config(tmp_path, texts))
+    panel = panel_of(tables, company_config(tmp_path, texts))
+    assert "D4" not in panel.deals.ids
+    assert panel.orders.amount.sum() == 1090  # with the 420 of D4
+    assert revenue_events(tables.frames)["amount"].sum() == 1090 + 90  # D1; D4 is not counted again
+
+
+def test_the_list_amount_is_what_was_shown_before_the_closing(tmp_path: Path) -> None:
+    history = COMPANY["stage_history"].replace("D4,Propose,2025-03-25,2025-04-30,400", "D4,Propose,2025-03-25,,380")
+    history = history.replace("D4,Won,2025-04-15,,", "D4,Won,2025-04-15,,420").replace("2025-03-05,,", "2025-03-04,,1")
+    texts = {**COMPANY, "stage_history": history, "opportunities": ONE_AMOUNT}
+    config = company_config(tmp_path, texts)
+    panel = panel_of(load_tables(config), config)
+    assert panel.deals.list_amount.tolist() == [100, 1, 300, 380, 150]
+    np.testing.assert_array_equal(panel.deals.won_amount, [90, np.nan, np.nan, 420, np.nan])
+
+
+def test_an_amount_that_only_closed_deals_have_is_not_shown(tmp_path: Path) -> None:
+    texts = {"opportunities": ONE_AMOUNT, "products": COMPANY["products"]}
+    tables = cut(load_tables(company_config(tmp_path, texts)), np.datetime64("2025-03-10"))
+    panel = build_panel(tables, company_config(tmp_path, texts))
+    assert panel.deals.list_amount.tolist() == [120, 120, 350, 350]  # list prices, of closed deals too
+    assert panel.deals.won_amount[0] == 90
+    assert tables.frames["opportunities"]["amount"].notna().tolist() == [True, True, False, False]
+    issue = issues_frame(tables.issues).set_index("rule").loc["state of a later date"]
+    assert "stage and expected_close and amount of open deals" in issue["action"]
+
+
+def test_in_a_past_cut_owners_of_the_export_are_not_used(tmp_path: Path) -> None:
+    accounts = COMPANY["accounts"].replace("North,,,no", "North,R2,,no").replace("South,R2", "South,R1")
+    config = company_config(tmp_path, {**COMPANY, "accounts": accounts})
+    for day, owner in (("2025-03-10", ["R1", "R2", "R2"]), ("2025-04-25", ["R2", "R1", "R2"])):
+        tables = cut(load_tables(config), np.datetime64(day))
+        panel = build_panel(tables, config)
+        assert members(panel.accounts.owner, panel.reps.labels.ids) == owner
+        assert panel.accounts.inferred_owner.tolist() == [day == "2025-03-10", False, False]
+        named = [issue.action for issue in tables.issues if issue.rule == "owner of a later date"]
+        assert ["the owners of 1 accounts" in action for action in named] == [True] * (day == "2025-03-10")
+    early = build_panel(cut(load_tables(config), np.datetime64("2024-12-31")), config)
+    assert (early.accounts.owner == NONE).all()
+
+
 def test_an_as_of_date_before_all_data_is_refused(tmp_path: Path) -> None:
     config = company_config(tmp_path, COMPANY)
     early = config.model_copy(update={"as_of": config.horizon.start.replace(year=2020)})
     with pytest.raises(InputRefusedError, match="the first day in the tables"):
         as_of_date(load_tables(config), early)
+
+
+def test_an_as_of_date_long_after_the_data_is_refused_and_one_soon_after_named(tmp_path: Path) -> None:
+    config = company_config(tmp_path, COMPANY)  # data up to 2025-04-25
+    tables = load_tables(config)
+    for day, named in (("2025-05-02", False), ("2025-05-03", True), ("2025-05-26", True)):
+        as_of = as_of_date(tables, config.model_copy(update={"as_of": date.fromisoformat(day)}))
+        rules = [issue.rule for issue in cut(tables, as_of).issues]
+        assert ("as-of date after the data" in rules) is named
+    with pytest.raises(InputRefusedError, match="a date up to 2025-05-26: the last event in the tables is of 2025-04"):
+        as_of_date(tables, config.model_copy(update={"as_of": date(2025, 5, 27)}))
+
+
+@pytest.mark.parametrize("as_of", ["latest", date(2025, 3, 31)])
+def test_an_as_of_date_with_nothing_left_to_forecast_is_refused(tmp_path: Path, as_of: object) -> None:
+    config = company_config(tmp_path, COMPANY)
+    tables = load_tables(config)
+    over = config.model_copy(update={"as_of": as_of, "horizon": Horizon(start=date(2025, 1, 1))})
+    with pytest.raises(InputRefusedError, match="before 2025-03-31, the end of the horizon"):
+        as_of_date(tables, over)
+    planned = Allocation(horizon=Horizon(start=date(2025, 4, 1)))
+    assert as_of_date(tables, over.model_copy(update={"allocation": planned})) <= tables.known_until
 
 
 def real(sales_data: Folder, name: str, folder: str, as_of: str, start: str) -> tuple[Tables, Panel]:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from engine.config.schema import RunConfig
-from engine.data import issues_frame, load_tables
+from engine.data import DataIssue, issues_frame, load_tables
 from engine.data.dates import read_dates
 from engine.errors import InputRefusedError, Problem
 from tests.data_company import COMPANY, company_config
@@ -74,6 +74,18 @@ def test_the_tiny_company_is_right(tmp_path: Path) -> None:
         (changed("accounts", "yes", "perhaps"), "row 3, column 'locked'", "'perhaps'", "true, false"),
         (changed("reps", "2024-01-01,,", "2024-01-01,2023-01-01,"), "row 2, column 'end'", "2023-01-01", "'start'"),
         (changed("stage_history", "D3,Propose", "D3,Pitch"), "row 8, column 'stage'", "'Pitch'", "Qualify"),
+        (
+            changed("quotas", "company,", "rep,R1,2025-04-01,1000\ncompany,"),
+            "row 4, column 'start'",
+            "rep 'R1' from 2025-04-01 to 2025-06-30, which shares days with row 2: rep 'R1' from 2025-04-01",
+            "one quota of a level and key for any day",
+        ),
+        (
+            changed("quotas", "company,", "company,any,2025-02-01,5\ncompany,"),
+            "row 5, column 'start'",
+            "company from 2025-04-01 to 2025-06-30, which shares days with row 4: company from 2025-02-01 to",
+            "one quota of a level and key for any day",
+        ),
     ],
 )
 def test_a_bad_cell_is_named(tmp_path: Path, changes: dict[str, str], where: str, came: str, allowed: str) -> None:
@@ -281,9 +293,10 @@ def test_the_types_of_parquet_files_are_read(tmp_path: Path) -> None:
 
 
 def test_numeric_ids_match_across_files(tmp_path: Path) -> None:
-    texts = {"bookings": "date,amount,rep\n2025-01-05,5,272\n", "reps": "id,name\n272,Ann\n"}
+    texts = {"bookings": "date,amount,rep,account\n2025-01-05,5,272,7\n", "reps": "id,name\n272,Ann\n"}
     config = company_config(tmp_path, texts, {"bookings": {"path": "b.xlsx"}})
-    pd.DataFrame({"date": [pd.Timestamp("2025-01-05")], "amount": [5.0], "rep": [272.0]}).to_excel(tmp_path / "b.xlsx")
+    row = {"date": pd.Timestamp("2025-01-05"), "amount": 5.0, "rep": 272.0, "account": 7.0}
+    pd.DataFrame([row]).to_excel(tmp_path / "b.xlsx")
     assert load_tables(config).frames["bookings"]["rep"].tolist() == ["272"]
 
 
@@ -315,3 +328,51 @@ def test_an_outcome_that_contradicts_the_stage_is_refused(tmp_path: Path) -> Non
     text = "id,rep,stage,created,closed,amount,outcome\nD1,R1,Won,2025-01-10,2025-02-20,100,lost\n"
     problems = refusals(tmp_path, {"opportunities": text}, without=("stage_history", "bookings"))
     assert [problem.came for problem in problems] == ["'lost' in stage 'Won'"]
+
+
+def test_a_quota_is_held_against_every_earlier_one_of_its_key(tmp_path: Path) -> None:
+    text = "level,key,start,end,amount\nrep,R1,2025-01-01,2025-12-31,9\nrep,R1,2025-02-01,2025-02-28,1\n"
+    text += "rep,R1,2025-11-01,2025-11-30,1\nrep,R1,2026-01-01,2026-01-31,1\nmanager,R3,2025-01-01,2025-12-31,9\n"
+    problems = refusals(tmp_path, {"quotas": text})
+    assert [problem.where for problem in problems] == [f"quotas.csv, row {row}, column 'start'" for row in (3, 4)]
+    assert all("shares days with row 2" in problem.came for problem in problems)
+
+
+def bookings_issues(folder: Path, texts: dict[str, str]) -> dict[str, DataIssue]:
+    """Issues over the bookings of a company, by rule."""
+    issues = load_tables(company_config(folder, texts)).issues
+    return {issue.rule: issue for issue in issues if issue.table == "bookings"}
+
+
+@pytest.mark.parametrize("column", ["absent", "empty"])
+def test_bookings_that_name_no_deal_may_repeat_the_won_ones(tmp_path: Path, column: str) -> None:
+    assert "bookings may repeat won deals" not in bookings_issues(tmp_path, COMPANY)
+    text = COMPANY["bookings"].replace(",D4\n", ",\n")
+    if column == "absent":
+        text = "".join(line.rpartition(",")[0] + "\n" for line in text.splitlines())
+    issue = bookings_issues(tmp_path, {**COMPANY, "bookings": text})["bookings may repeat won deals"]
+    assert issue.severity == "warning"
+    assert issue.value_at_stake == 90 + 420  # the won deals; all bookings are 1,090
+    for words in ("counted as orders beside the 2 won deals", "add the `opportunity` column", "models.legs"):
+        assert words in issue.action
+
+
+def test_orders_without_account_are_named_with_what_follows(tmp_path: Path) -> None:
+    words = "their future is not forecast: the bookings leg works account by account"
+    some = COMPANY["bookings"].replace("500,R2,A3", "500,R2,").replace("420,R2,A3", "420,R2,")
+    issue = bookings_issues(tmp_path, {**COMPANY, "bookings": some})["missing account"]
+    assert issue.action.startswith("1 orders have no account")  # the other row is the revenue of D4
+    assert words in issue.action
+    assert issue.value_at_stake == 500
+    none = "date,amount,rep\n2025-01-05,50,R1\n2025-01-20,60,R1\n"
+    issue = bookings_issues(tmp_path, {**COMPANY, "bookings": none})["missing account"]
+    assert words in issue.action
+    assert "add the `account` column in bookings.csv" in issue.action
+    assert issue.value_at_stake == 110
+
+
+@pytest.mark.parametrize("text", ["date,amount\n2025-01-05,50\n", "date,amount,account\n2025-01-05,50,\n"])
+def test_bookings_alone_without_any_account_are_refused(tmp_path: Path, text: str) -> None:
+    [problem] = refusals(tmp_path, {"bookings": text}, without=("opportunities", "stage_history"))
+    assert problem.where == "bookings.csv, column 'account'"
+    assert "account by account" in problem.allowed

@@ -7,10 +7,11 @@ import pandas as pd
 from engine.data.checks import nearest, unknown_values
 from engine.data.convert import Replaced
 from engine.data.issues import OPERATIONS, DataIssue, sample
+from engine.data.revenue import free_bookings
 from engine.data.schema import COLUMNS
 from engine.data.sources import SourceTable
 from engine.data.tables import column, members, seen_reps
-from engine.data.worth import deal_worth
+from engine.data.worth import booked_amount, deal_worth
 
 HINTS_SHOWN = 3
 """Suggestions per issue."""
@@ -32,6 +33,8 @@ def audit(sources: Sources, frames: Frames) -> list[DataIssue]:
     rules: tuple[Callable[[Sources, Frames], list[DataIssue]], ...] = (
         unknown_references,
         missing_accounts,
+        orders_without_account,
+        repeated_revenue,
         missing_creation,
         idle_reps,
         quotas_for_nobody,
@@ -96,23 +99,58 @@ def _at_stake(name: str, frames: Frames, rows: pd.Series) -> float:
 
 
 def missing_accounts(sources: Sources, frames: Frames) -> list[DataIssue]:
-    """Deals and bookings without an account in tables that have the column."""
-    issues = []
-    for name in ("opportunities", "bookings"):
-        if name not in frames or "account" not in frames[name]:
-            continue
-        rows = frames[name]["account"].isna()
-        if not rows.any():
-            continue
-        words = f"{int(rows.sum()):,} rows have no account"
-        if name == "opportunities":
-            opened = frames[name]["outcome"] == "open"
-            share = rows[opened].mean() if opened.any() else 0.0
-            words += f", {int((rows & opened).sum()):,} of them open ({100 * share:.0f} % of the open ones)"
-        action = f"{words}; they stay in the books of their reps; fill in the account in {sources[name].file}"
-        worth = _at_stake(name, frames, rows)
-        issues.append(DataIssue(name, "", "missing account", "warning", OPERATIONS, worth, action))
-    return issues
+    """Deals without an account in a table that has the column."""
+    if "opportunities" not in frames or "account" not in frames["opportunities"]:
+        return []
+    deals = frames["opportunities"]
+    rows = deals["account"].isna()
+    if not rows.any():
+        return []
+    opened = deals["outcome"] == "open"
+    share = rows[opened].mean() if opened.any() else 0.0
+    action = (
+        f"{int(rows.sum()):,} rows have no account, {int((rows & opened).sum()):,} of them open "
+        f"({100 * share:.0f} % of the open ones); they stay in the books of their reps; "
+        f"fill in the account in {sources['opportunities'].file}"
+    )
+    worth = _at_stake("opportunities", frames, rows)
+    return [DataIssue("opportunities", "", "missing account", "warning", OPERATIONS, worth, action)]
+
+
+def orders_without_account(sources: Sources, frames: Frames) -> list[DataIssue]:
+    """Orders without an account: counted in the past, but no model speaks of their future."""
+    if "bookings" not in frames:
+        return []
+    bookings = frames["bookings"]
+    rows = column(bookings, "account").isna() & bookings.index.isin(free_bookings(frames).index)
+    if not rows.any():
+        return []
+    source = sources["bookings"]
+    mend = "fill in the account" if "account" in bookings else "add the `account` column"
+    action = (
+        f"{int(rows.sum()):,} orders have no account: their future is not forecast: the bookings leg works account by "
+        f"account; they count only as past revenue of their reps; {mend} in {source.file}"
+    )
+    worth = _at_stake("bookings", frames, rows)
+    return [DataIssue("bookings", "", "missing account", "warning", OPERATIONS, worth, action)]
+
+
+def repeated_revenue(sources: Sources, frames: Frames) -> list[DataIssue]:
+    """Bookings that name no deal beside won deals: nothing tells whether they are the same revenue."""
+    if not {"bookings", "opportunities"} <= set(frames):
+        return []
+    bookings = frames["bookings"]
+    won = frames["opportunities"]["outcome"] == "won"
+    if column(bookings, "opportunity").notna().any() or not won.any():
+        return []
+    source = sources["bookings"]
+    action = (
+        f"none of the {len(bookings):,} rows names a deal: all are counted as orders beside the {int(won.sum()):,} won "
+        f"deals, so revenue that stands in both tables counts twice; add the `opportunity` column to {source.file}, or "
+        "set models.legs to one leg"
+    )
+    worth = float(min(booked_amount(frames)[won].sum(), bookings["amount"].sum()))
+    return [DataIssue("bookings", "", "bookings may repeat won deals", "warning", OPERATIONS, worth, action)]
 
 
 def missing_creation(sources: Sources, frames: Frames) -> list[DataIssue]:
@@ -128,7 +166,7 @@ def missing_creation(sources: Sources, frames: Frames) -> list[DataIssue]:
     header = source.theirs["created"]
     action = (
         f"{int(rows.sum()):,} rows have no {header} (stage {stages}): their age is unknown, so they are left out of "
-        f"the forecast; fill in {header} in {source.file}"
+        f"the forecast (bookings that name them count as orders); fill in {header} in {source.file}"
     )
     worth = _at_stake("opportunities", frames, rows)
     return [DataIssue("opportunities", "", "missing creation date", "warning", OPERATIONS, worth, action)]

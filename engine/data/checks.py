@@ -10,7 +10,7 @@ from engine.data.cells import is_empty
 from engine.data.complaints import ROWS_SHOWN, refuse_rows, shown
 from engine.data.schema import COLUMNS
 from engine.data.sources import SourceTable
-from engine.data.tables import StageOrder, members
+from engine.data.tables import StageOrder, column, event_span, members
 from engine.errors import Problem
 
 UNIQUE = ("opportunities", "accounts", "reps", "territories", "products")
@@ -46,11 +46,30 @@ def check(sources: Sources, frames: Frames, stages: StageOrder) -> list[Problem]
         problems += _stage_problems(sources["stage_history"], frames["stage_history"], stages)
     if "quotas" in sources:
         problems += _quotas_without_key(sources["quotas"], frames["quotas"])
+        problems += _overlapping_quotas(sources["quotas"], frames["quotas"])
     for name, first, last in (("reps", "start", "end"), ("quotas", "start", "end")):
         if name in sources and {first, last} <= set(frames[name]):
             frame = frames[name]
             problems += _order(sources[name], frame, (first, last))
     return problems
+
+
+def unusable(sources: Sources, frames: Frames) -> list[Problem]:
+    """Reasons why tables that are right as they are hold nothing to forecast."""
+    if np.isnat(event_span(dict(frames))[1]):
+        came, mend = "no dated deal or booking", "add opportunities or bookings with dates"
+        return [Problem("data.tables", came, "a table that says what happened when", mend)]
+    if "opportunities" in frames or "bookings" not in frames or column(frames["bookings"], "account").notna().any():
+        return []
+    header = sources["bookings"].theirs.get("account", "account")
+    return [
+        Problem(
+            f"{sources['bookings'].file}, column {header!r}",
+            "no account in any row",
+            "accounts in the only table of revenue: the bookings leg works account by account",
+            "add the customer of every row, or an opportunities table",
+        )
+    ]
 
 
 def _duplicates(table: SourceTable, frame: pd.DataFrame) -> list[Problem]:
@@ -71,18 +90,18 @@ def _unknown_reps(sources: Sources, frames: Frames, name: str) -> list[Problem]:
         return []
     known = frames["reps"]["id"].dropna().unique().tolist()
     problems = []
-    for column in sources[name].theirs:
-        quota = (name, column) == ("quotas", "key")
-        if COLUMNS[name][column].refers != "reps" and not quota:
+    for ours in sources[name].theirs:
+        quota = (name, ours) == ("quotas", "key")
+        if COLUMNS[name][ours].refers != "reps" and not quota:
             continue
-        values = frames[name][column]
+        values = frames[name][ours]
         bad = values.notna() & ~values.isin(known)
         if quota:
             bad &= frames[name]["level"] == "rep"
         came = _with_hints(values[bad], known)
         mend = f"add the rep to {sources['reps'].file}, or use data.replace"
         allowed = f"one of the {len(known)} reps in {sources['reps'].file}"
-        problems += refuse_rows(sources[name], column, bad, came=came, allowed=allowed, mend=mend)
+        problems += refuse_rows(sources[name], ours, bad, came=came, allowed=allowed, mend=mend)
     return problems
 
 
@@ -145,6 +164,38 @@ def _quotas_without_key(table: SourceTable, frame: pd.DataFrame) -> list[Problem
     return refuse_rows(table, "key", bad, came=came, allowed="the id it is for", mend="fill it in, or make it company")
 
 
+def _overlapping_quotas(table: SourceTable, frame: pd.DataFrame) -> list[Problem]:
+    """Quotas of one level and key that share days: they would be added up."""
+    if "end" not in frame:
+        return []
+    company = frame["level"] == "company"
+    whose = frame.assign(key=column(frame, "key").mask(company, "").astype("str"))
+    rows = whose[whose["key"].notna() & whose["level"].notna() & (frame["start"] <= frame["end"])]
+    rows = rows.sort_values(["level", "key", "start"], kind="stable")
+    groups = [rows["level"], rows["key"]]
+    latest = rows.groupby(groups)["end"].cummax()
+    reaching = pd.Series(rows.index, index=rows.index, dtype="float64").where(rows["end"] == latest)
+    other = reaching.groupby(groups).ffill().groupby(groups).shift()
+    bad = rows["start"] <= latest.groupby(groups).shift()
+    came = pd.Series(
+        [
+            f"{_quota(rows, row)}, which shares days with row {table.line(other[row])}: {_quota(rows, other[row])}"
+            for row in rows.index[bad]
+        ],
+        index=rows.index[bad],
+        dtype="str",
+    )
+    bad = bad.reindex(frame.index, fill_value=False)
+    mend = "take one of the two out, or mend their days (or the period of the table): quotas of one key are added up"
+    return refuse_rows(table, "start", bad, came=came, allowed="one quota of a level and key for any day", mend=mend)
+
+
+def _quota(rows: pd.DataFrame, row: float) -> str:
+    """A quota in words."""
+    level, key, start, end = rows.loc[row, ["level", "key", "start", "end"]]
+    return f"{level}{f' {shown(key)}' if key else ''} from {start:%Y-%m-%d} to {end:%Y-%m-%d}"
+
+
 def _order(table: SourceTable, frame: pd.DataFrame, names: tuple[str, str]) -> list[Problem]:
     """Rows whose second date lies before the first."""
     first, last = names
@@ -154,8 +205,8 @@ def _order(table: SourceTable, frame: pd.DataFrame, names: tuple[str, str]) -> l
     return refuse_rows(table, last, bad, came=came, allowed=f"a day on or after {first!r}", mend=mend)
 
 
-def unknown_values(frame: pd.DataFrame, column: str, known: pd.Series) -> pd.Series:
+def unknown_values(frame: pd.DataFrame, name: str, known: pd.Series) -> pd.Series:
     """[value] rows per value that a column names and ``known`` does not have, most frequent first, then by value."""
-    values = frame[column]
+    values = frame[name]
     counts = values[values.notna() & ~members(values, known)].value_counts().astype(np.int64)
     return counts.sort_index().sort_values(ascending=False, kind="stable")

@@ -64,6 +64,11 @@ def heaviest(keys: pd.Series, values: pd.Series, weights: pd.Series) -> pd.Serie
     return ordered.drop_duplicates("key").set_index("key")["value"]
 
 
+def looked_up(ids: pd.Series, table: pd.Series) -> pd.Series:
+    """Text that a table has for every id, missing where it has none; text even when the table is empty."""
+    return table.reindex(ids.to_numpy()).set_axis(ids.index).astype("str")
+
+
 def take(values: Ints, index: Ints) -> Ints:
     """``values[index]``, NONE where the index is NONE."""
     return np.append(values, NONE)[index]

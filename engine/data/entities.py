@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from engine.data.coordinates import covariate, days, heaviest, index_in, labels_of, texts
+from engine.data.coordinates import covariate, days, heaviest, index_in, labels_of, looked_up, texts
 from engine.data.cut import unplaced_accounts
 from engine.data.revenue import activity, free_bookings, revenue_events
 from engine.data.tables import Tables, column, seen_accounts
@@ -68,7 +68,7 @@ def _account_territory(frames: Frames, table: pd.DataFrame) -> pd.Series:
     if "bookings" in frames and "territory" in frames["bookings"]:
         rows = frames["bookings"]
         often = heaviest(column(rows, "account"), rows["territory"], pd.Series(1.0, index=rows.index))
-        found = found.fillna(table.index.to_series().map(often))
+        found = found.fillna(looked_up(table.index.to_series(), often))
     if (
         not any("territory" in frames[name] for name in ("accounts", "reps") if name in frames)
         and "territories" not in frames
@@ -122,15 +122,16 @@ def _active(table: pd.DataFrame, tables: Tables) -> pd.Series:
 def owners(tables: Tables, accounts: pd.DataFrame, reps: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """[account] rep who owns it at the date, and whether that was inferred.
 
-    On record in account_owners, else in the accounts table; else the rep with most revenue from it in twelve months
-    (else ever, else with most deals) among those who have not left; missing when there is none.
+    On record in account_owners, else in the accounts table (whose owners a past cut may take out, see
+    `engine.data.cut`); else the rep with most revenue from it in twelve months (else ever, else with most deals) among
+    those who have not left; missing when there is none.
     """
     frames, day = tables.frames, pd.Timestamp(tables.as_of)
     record = pd.Series(np.nan, index=accounts.index, dtype="str")
     if "account_owners" in frames:
         history = frames["account_owners"]
         valid = history[history["valid_from"] <= day].sort_values("valid_from", kind="stable")
-        record = accounts["id"].map(valid.groupby("account")["rep"].last())
+        record = looked_up(accounts["id"], valid.groupby("account")["rep"].last())
     record = record.fillna(accounts["owner"])
     staying = reps.loc[~(reps["end"] <= day), "id"]
     money = revenue_events(frames)
@@ -140,18 +141,18 @@ def owners(tables: Tables, accounts: pd.DataFrame, reps: pd.DataFrame) -> tuple[
     touched = touched[touched["rep"].isin(staying)].assign(amount=1.0)
     found = record
     for rows in (recent, money, touched):
-        found = found.fillna(accounts["id"].map(heaviest(rows["account"], rows["rep"], rows["amount"])))
+        found = found.fillna(looked_up(accounts["id"], heaviest(rows["account"], rows["rep"], rows["amount"])))
     return found, record.isna() & found.notna()
 
 
 def home_territory(frames: Frames, accounts: pd.DataFrame, owner: pd.Series, reps: pd.DataFrame) -> pd.Series:
     """[rep] territory on record, else where most of the rep's accounts lie, else where most bookings were."""
     ones = pd.Series(1.0, index=accounts.index)
-    found = reps["territory"].fillna(reps["id"].map(heaviest(owner, accounts["territory"], ones)))
+    found = reps["territory"].fillna(looked_up(reps["id"], heaviest(owner, accounts["territory"], ones)))
     if "bookings" in frames:
         rows = free_bookings(frames)
-        place = rows["territory"].fillna(rows["account"].map(accounts.set_index("id")["territory"]))
-        found = found.fillna(reps["id"].map(heaviest(rows["rep"], place, pd.Series(1.0, index=rows.index))))
+        place = rows["territory"].fillna(looked_up(rows["account"], accounts.set_index("id")["territory"]))
+        found = found.fillna(looked_up(reps["id"], heaviest(rows["rep"], place, pd.Series(1.0, index=rows.index))))
     return found
 
 

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from engine.config.data import DemoData
 from engine.config.horizon import MONTHS_IN
 from engine.config.schema import RunConfig
 from engine.data.audit import audit, open_with_closing_date, replacements
-from engine.data.checks import check
+from engine.data.checks import check, unusable
 from engine.data.convert import Replaced, convert, replaced
 from engine.data.leakage import find_leaks, leak_issues
 from engine.data.sources import SourceTable, from_frame, read_table
@@ -34,10 +33,7 @@ def load_tables(config: RunConfig) -> Tables:
         problems += wrong
     stages = _derive(config, sources, frames, problems)
     problems += check(sources, frames, stages)
-    first, last = event_span(frames)
-    if np.isnat(last) and not problems:
-        came, mend = "no dated deal or booking", "add opportunities or bookings with dates"
-        problems.append(Problem("data.tables", came, "a table that says what happened when", mend))
+    problems = problems or unusable(sources, frames)
     if problems:
         raise InputRefusedError(problems)
     return _audited(sources, frames, stages, found)

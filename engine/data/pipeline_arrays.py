@@ -36,10 +36,10 @@ def usable_deals(tables: Tables) -> pd.DataFrame:
 
 
 def deal_arrays(tables: Tables, entities: Entities) -> tuple[Deals, StageMoves]:
-    """Deals and stage moves of a panel; none without an opportunities table."""
-    if "opportunities" not in tables.frames:
+    """Deals and stage moves of a panel; none without an opportunities table, or before the first deal."""
+    deals = usable_deals(tables) if "opportunities" in tables.frames else pd.DataFrame()
+    if deals.empty:
         return _no_deals(), StageMoves(_ints(), _ints(), _no_days())
-    deals = usable_deals(tables)
     history = _usable_history(tables, deals)
     moves = _stage_moves(history, entities.stages)
     account = index_in(entities.accounts.labels, deals["account"])
@@ -47,7 +47,8 @@ def deal_arrays(tables: Tables, entities: Entities) -> tuple[Deals, StageMoves]:
     segment, territory = _covariates(tables, entities, account, rep)
     created, closed = days(deals["created"]), days(deals["closed"])
     won = (deals["outcome"] == "won").to_numpy()
-    amount = deals["amount"].where(deals["amount"] > 0).fillna(list_price(tables.frames, deals["product"]))
+    shown = deals["amount"] if "amount" in tables.barred else _amount_shown(history, deals)
+    amount = shown.where(shown > 0).fillna(list_price(tables.frames, deals["product"]))
     return Deals(
         ids=texts(deals["id"]),
         names=texts(deals["name"]),
@@ -98,10 +99,18 @@ def _usable_history(tables: Tables, deals: pd.DataFrame) -> pd.DataFrame:
         )
     number = pd.Series(np.arange(len(deals)), index=deals["id"])
     deal = history["opportunity"].map(number)
-    rows = history.assign(deal=deal, expected_close=column(history, "expected_close"))[deal.notna()]
+    dated = {name: column(history, name) for name in ("expected_close", "amount")}
+    rows = history.assign(deal=deal, **dated)[deal.notna()]
     rows = rows.assign(deal=rows["deal"].astype("int64"))
     end = rows["deal"].map(deals["closed"])
     return rows[~(rows["date"] > end)].sort_values(["deal", "date"], kind="stable")
+
+
+def _amount_shown(history: pd.DataFrame, deals: pd.DataFrame) -> pd.Series:
+    """[deal] amount while it was open: the last on record before the day of its closing, else the table's."""
+    end = history["deal"].map(deals["closed"])
+    known = history[history["amount"].notna() & ~(history["date"] >= end)]
+    return known.groupby("deal")["amount"].last().reindex(deals.index).fillna(deals["amount"])
 
 
 def _stage_moves(history: pd.DataFrame, stages: Labels) -> StageMoves:
