@@ -22,7 +22,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = load_config(SMOKE)
     (path / "config.yaml").write_text(yaml.safe_dump(resolved(config)), encoding="utf-8")
     revenue = quarter()
-    rows = [("company", "", 0.5 * revenue.sum()), ("rep", "R001", revenue["R001"]), ("rep", "R002", 3 * revenue["R002"])]
+    rows = [
+        ("company", "", 0.5 * revenue.sum()),
+        ("rep", "R001", revenue["R001"]),
+        ("rep", "R002", 3 * revenue["R002"]),
+    ]
     frame = pd.DataFrame(rows, columns=["level", "key", "p50"]).assign(period="2025-Q1", key_name="", quota=np.nan)
     frame.assign(p10=0.9 * frame["p50"], p90=1.1 * frame["p50"]).to_csv(path / "forecast.csv", index=False)
     return path
