@@ -14,12 +14,12 @@ SEASON = 0.4 * np.sin(2 * np.pi * np.arange(12) / 12)
 
 def test_only_whole_months_of_employed_reps_count() -> None:
     panel = sellers(RATE[:3], SEASON, 4.0, 1)
-    created = np.array(["2025-10-02", "2025-10-30", "2025-11-30", "2025-12-01", "2025-12-10"], dtype="datetime64[D]")
+    days = ["2025-09-20", "2025-10-02", "2025-10-30", "2025-11-30", "2025-12-01", "2025-12-10"]
+    created = np.array(days, dtype="datetime64[D]")
     panel = replace(
         panel,
         as_of=np.datetime64("2025-12-15"),
-        first_day=np.datetime64("2025-09-02"),
-        deals=lost_deals(np.array([0, 0, 1, 1, 2]), created),
+        deals=lost_deals(np.array([0, 0, 0, 1, 1, 2]), created),
         reps=replace(
             panel.reps,
             start=np.array(["2025-10-01", "2020-01-01", "NaT"], dtype="datetime64[D]"),
@@ -29,7 +29,7 @@ def test_only_whole_months_of_employed_reps_count() -> None:
     )
     counts = count_new_deals(panel, 36)
     october = int(month_number(np.array(["2025-10-01"], dtype="datetime64[D]"))[0])
-    assert (counts.first, counts.months) == (october, 2)  # September began before the export, December has not ended
+    assert (counts.first, counts.months) == (october, 2)  # first closing within September, December has not ended
     table = {(r, m): (n, e) for r, m, n, e in zip(counts.rep, counts.month, counts.count, counts.exposure, strict=True)}
     assert table == {
         (0, 0): (2, 1.0),
@@ -37,6 +37,15 @@ def test_only_whole_months_of_employed_reps_count() -> None:
         (1, 0): (0, 0.5),
         (1, 1): (1, 0.5),
     }  # the third rep's first deal came in December: exposed from January on
+
+
+def test_months_before_the_first_closing_of_an_export_do_not_count() -> None:
+    panel = sellers(RATE[:3], SEASON, 4.0, 1)
+    deals = lost_deals(np.array([0, 0, 1]), np.array(["2025-03-05", "2025-05-05", "2025-08-05"], dtype="datetime64[D]"))
+    deals = replace(deals, closed=np.array(["2025-07-10", "2025-08-10", "2025-09-10"], dtype="datetime64[D]"))
+    counts = count_new_deals(replace(panel, as_of=np.datetime64("2025-09-30"), deals=deals), 36)
+    august = int(month_number(np.array(["2025-08-01"], dtype="datetime64[D]"))[0])
+    assert (counts.first, counts.months) == (august, 2)
 
 
 def test_recent_months_bound_the_window() -> None:
