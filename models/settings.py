@@ -111,8 +111,8 @@ class ArrivalSettings(BaseModel):
     season_scale: Scale = 0.3
     """Prior scale of the SD of the month-of-year effects when two years or more are seen."""
 
-    short_season_scale: Scale = 0.05
-    """SD of the month-of-year effects with less than two years, when a season cannot be told from a trend."""
+    short_season_scale: Scale = 0.15
+    """SD of the month-of-year effects with less than two years: the months ahead may be ones that were never seen."""
 
     effect_scale: Scale = 0.4
     """SD of territory effects, and prior scale of the SD of rep effects."""
