@@ -96,7 +96,8 @@ class Report(BaseModel):
     html: bool = True
     """Write report.html."""
     names: Literal["full", "pseudonymous", "absent"] = "full"
-    """How the names of reps and accounts appear: as they are, as stable pseudonyms, or not at all (ids only)."""
+    """How reps appear on the page: by name, numbered, or not at all. The CSV files keep ids and names: they feed
+    operations."""
 
 
 class RunConfig(BaseModel):
