@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+import xarray as xr
 
 from engine.archive import load
 from engine.config import resolved
@@ -123,6 +124,13 @@ def test_the_arrays_of_a_folder_come_back(folder: Path, result: ForecastResult) 
     problem = load(TerritoryProblem, folder / "draws" / "territory_problem.nc")
     assert result.allocation is not None
     np.testing.assert_array_equal(problem.value, result.allocation.problem.value)
+
+
+def test_a_sample_of_paths_by_cell_and_month_is_kept(folder: Path, result: ForecastResult) -> None:
+    with xr.open_dataarray(folder / "draws" / "sample.nc", engine="h5netcdf") as sample:
+        assert sample.dims == ("path", "cell", "month")
+        company = result.outcomes.levels["company"].total[: sample.sizes["path"], 0]
+        np.testing.assert_allclose(sample.sum("cell").to_numpy(), company, rtol=1e-4)
 
 
 def test_the_same_result_writes_the_same_bytes(folder: Path, result: ForecastResult, tmp_path: Path) -> None:

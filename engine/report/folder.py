@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 import yaml
 
 from engine.archive import PANEL_DIMS, PROBLEM_DIMS, save
@@ -66,6 +67,8 @@ def _write_draws(result: ForecastResult, folder: Path) -> None:
     save_draws(result.draws, folder)
     outcomes = result.outcomes
     save(outcomes.cells, folder / "cells.nc", dict.fromkeys(("account", "rep", "product", "territory"), ("cell",)))
+    sample = xr.DataArray(outcomes.sample, {"month": outcomes.months}, ("path", "cell", "month"), "revenue")
+    sample.to_netcdf(folder / "sample.nc", engine="h5netcdf", encoding={"revenue": {"zlib": True, "complevel": 1}})
     for level, outcome in outcomes.levels.items():
         dims = {"keys": (level,), "names": (level,), "total": ("path", level, "month")}
         save(
