@@ -28,6 +28,7 @@ PANEL_DIMS: Dims = {
     "industries": ("industry",),
     "stages": ("stage",),
     "territory_region": ("territory",),
+    "calls": ("call",),
 }
 """Dimension of every array of a `models.panel.Panel`, by the first part of its dotted name."""
 

@@ -48,6 +48,15 @@ def models_digest() -> str:
     return digest.hexdigest()[:8]
 
 
+def code_digest() -> str:
+    """Eight hexadecimal digits of the source of all that forecasts: models, methods, simulation and data."""
+    digest = hashlib.sha256(models_digest().encode())
+    for room in ("methods", "simulation", "data", "demo"):
+        for path in sorted((Path(__file__).parent / room).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]
+
+
 def resume_or_fit(folder: Path, fit: Callable[[], Draws]) -> Draws:
     """Draws of an interrupted run of the same config, data and seed, else newly fitted ones, kept for the next try.
 

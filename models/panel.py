@@ -7,7 +7,7 @@ Indices point into the coordinate of the same name; -1 means none or unknown. Da
 unknown or not yet; months are counted since 1970-01 (see `models.calendar`). Money is in the config's currency.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,6 +188,33 @@ class Quotas:
 
 
 @dataclass(frozen=True)
+class Calls:
+    """The reps' own forecasts, one row a call, by day.
+
+    Attributes
+    ----------
+    rep : [call] index
+    day : [call] when it was made
+    month : [call] first month of the period it speaks of, since 1970-01
+    amount : [call] revenue of the whole period, money
+    """
+
+    rep: Ints
+    day: Dates
+    month: Ints
+    amount: Floats
+
+    def __len__(self) -> int:
+        return len(self.rep)
+
+
+def no_calls() -> Calls:
+    """Where nobody was asked."""
+    none = np.zeros(0, dtype=np.int64)
+    return Calls(none, np.zeros(0, dtype="datetime64[D]"), none, np.zeros(0))
+
+
+@dataclass(frozen=True)
 class Panel:
     """A company as of a date.
 
@@ -203,6 +230,7 @@ class Panel:
     quotas : targets
     barred : names of attributes whose presence goes with the outcome, kept out of the models
     fiscal_year_start : month 1 to 12
+    calls : what the reps said; none when there is no rep_forecasts table
     """
 
     as_of: np.datetime64
@@ -223,6 +251,7 @@ class Panel:
     quotas: Quotas
     barred: tuple[str, ...]
     fiscal_year_start: int
+    calls: Calls = field(default_factory=no_calls)
 
     @property
     def has_pipeline(self) -> bool:

@@ -72,6 +72,7 @@ def hashable(config: RunConfig) -> dict[str, Any]:
     """`resolved` without the places of files: their contents count, not where they lie."""
     values = resolved(config)
     values.pop("decisions")
+    values.pop("backtest")  # what a backtest found counts, not what was asked of it
     values["data"].pop("root", None)
     return values
 

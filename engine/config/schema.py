@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from engine.config.backtest import Backtest
 from engine.config.data import SECTION, Data, DemoData
 from engine.config.horizon import Horizon
 from engine.simulation.settings import SimulationSettings
@@ -130,6 +131,8 @@ class RunConfig(BaseModel):
     """Territory assignment."""
     decisions: Path | None = None
     """File of what people decided about earlier plans; relative to the config file."""
+    backtest: Backtest = Backtest()
+    """Past dates to replay with `python -m experiments.backtest`; the main job only reads what it stored."""
     tracking: TrackingSettings = TrackingSettings()
     """Record in MLflow."""
     report: Report = Report()

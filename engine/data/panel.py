@@ -10,7 +10,7 @@ from engine.data.pipeline_arrays import Entities, deal_arrays
 from engine.data.revenue import free_bookings
 from engine.data.tables import Tables, column, event_span
 from models.calendar import month_number
-from models.panel import Labels, Orders, Panel, Quotas
+from models.panel import NONE, Calls, Labels, Orders, Panel, Quotas, no_calls
 
 
 def build_panel(tables: Tables, config: RunConfig) -> Panel:
@@ -56,6 +56,7 @@ def build_panel(tables: Tables, config: RunConfig) -> Panel:
         quotas=_quotas(frames),
         barred=tables.barred,
         fiscal_year_start=config.calendar.fiscal_year_start,
+        calls=_calls(frames, reps.labels),
     )
 
 
@@ -93,3 +94,14 @@ def _quotas(frames: dict[str, pd.DataFrame]) -> Quotas:
     rows = rows.sort_values(["level", "key", "start", "end", "amount"], kind="stable")
     amount = rows["amount"].to_numpy(dtype=np.float64, copy=True)
     return Quotas(texts(rows["level"]), texts(rows["key"]), days(rows["start"]), days(rows["end"]), amount)
+
+
+def _calls(frames: dict[str, pd.DataFrame], reps: Labels) -> Calls:
+    """Calls of known reps, by day and rep."""
+    if "rep_forecasts" not in frames:
+        return no_calls()
+    rows = frames["rep_forecasts"].sort_values(["as_of", "rep", "period_start"], kind="stable")
+    rep = index_in(reps, rows["rep"])
+    known = rep != NONE
+    amount = rows["amount"].to_numpy(dtype=np.float64, copy=True)
+    return Calls(rep[known], days(rows["as_of"])[known], month_number(days(rows["period_start"]))[known], amount[known])

@@ -1,0 +1,156 @@
+"""Methods combined: quantiles averaged place by place and put back in the order of the engine's own paths.
+
+Averaging quantiles keeps the shape of a forecast (averaging distributions would widen it); the common reordering
+(Schaake shuffle) keeps how reps, territories and months hang together, so every level is a sum of the same paths.
+
+References
+----------
+Lichtendahl, Grushka-Cockayne and Winkler (2013), Is it better to average probabilities or quantiles?,
+doi:10.1287/mnsc.1120.1667. Clark et al. (2004), The Schaake shuffle,
+doi:10.1175/1525-7541(2004)005<0243:TSSAMF>2.0.CO;2.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from engine.methods.protocol import Forecast, Places, place_of
+from engine.scoring import MEDIAN, pinball
+from models.panel import NONE, Floats
+
+PRIOR_OWN = 0.8
+"""Prior weight of the engine's legs; the others share the rest. Equal weights, the usual start, would let rules of
+thumb outvote a model of the very process before anything was seen."""
+
+PRIOR_ORIGINS = 2.0
+"""Origins that the prior of the weights is worth."""
+
+SPREAD_PRIOR = 0.4
+"""Prior SD of the log of the recalibration factor."""
+
+FEWEST_ORIGINS = 8
+"""Origins below which nothing is learned: weights at their prior mean, no recalibration."""
+
+SPREADS = np.exp(np.linspace(np.log(0.6), np.log(1.8), 25))
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What was learned.
+
+    Attributes
+    ----------
+    weights : by method, summing to one; the first method lends its paths' order
+    spread : factor on the distance of a path from its place's median
+    origins : number of origins it was learned on, those that say little counted in part
+    """
+
+    weights: Mapping[str, float]
+    spread: float
+    origins: float
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Forecasts of one origin and level with what came true.
+
+    Attributes
+    ----------
+    quantiles : [method, target, quantile] at `engine.scoring.PROBABILITIES`
+    actual : [target]
+    weight : how much it says about the origin in question, 0 to 1
+    """
+
+    quantiles: Floats
+    actual: Floats
+    weight: float
+
+
+def learn(names: list[str], lessons: list[Lesson], origins: float) -> Combination:
+    """Weights and spread by penalised CRPS.
+
+    The weights minimise ``origins * log(mean scaled CRPS) - PRIOR_ORIGINS * sum(prior * log(weight))`` on the simplex:
+    a Dirichlet prior beside a likelihood that only knows the score.
+
+    Parameters
+    ----------
+    names : methods, the engine's own first
+    lessons : each level of an origin counts the same
+    origins : number of origins, those that say little counted in part
+    """
+    prior = prior_weights(len(names))
+    if origins < FEWEST_ORIGINS or not lessons:
+        return Combination(dict(zip(names, prior.tolist(), strict=True)), 1.0, origins)
+
+    def objective(free: Floats) -> float:
+        weights = _softmax(free)
+        return origins * np.log(_loss(lessons, weights, 1.0)) - PRIOR_ORIGINS * float(prior @ np.log(weights))
+
+    found = minimize(objective, np.log(prior), method="L-BFGS-B", bounds=[(-12, 12)] * len(names))
+    weights = _softmax(found.x)
+    penalty = 0.5 * (np.log(SPREADS) / SPREAD_PRIOR) ** 2
+    losses = [origins * np.log(_loss(lessons, weights, spread)) for spread in SPREADS]
+    spread = float(SPREADS[int(np.argmin(losses + penalty))])
+    return Combination(dict(zip(names, weights.tolist(), strict=True)), spread, origins)
+
+
+def prior_weights(count: int) -> Floats:
+    """Weights [method] before anything is learned."""
+    if count == 1:
+        return np.ones(1)
+    return np.concatenate([[PRIOR_OWN], np.full(count - 1, (1 - PRIOR_OWN) / (count - 1))])
+
+
+def _softmax(free: Floats) -> Floats:
+    raised = np.exp(free - free.max())
+    weights = np.maximum(raised / raised.sum(), 1e-9)
+    return weights / weights.sum()
+
+
+def _loss(lessons: list[Lesson], weights: Floats, spread: float) -> float:
+    """Mean over lessons of the scaled CRPS of the averaged quantiles."""
+    losses = []
+    for lesson in lessons:
+        averaged = np.einsum("m,mtq->tq", weights, lesson.quantiles)
+        middle = averaged[:, [MEDIAN]]
+        size = max(float(np.abs(lesson.actual).sum()), 1e-9)
+        losses.append(pinball(lesson.actual, middle + spread * (averaged - middle)).sum() / size)
+    return max(float(np.average(losses, weights=[lesson.weight for lesson in lessons])), 1e-9)
+
+
+def combine(forecasts: Mapping[str, Forecast], combination: Combination) -> Forecast:
+    """Paths of the combination, in the order of the first method's; a method that is missing gives its weight away.
+
+    Parameters
+    ----------
+    forecasts : by method, with equal numbers of paths and months
+    """
+    present = {name: weight for name, weight in combination.weights.items() if name in forecasts}
+    total = sum(present.values())
+    places = _union([forecasts[name].places for name in present])
+    template = _at(forecasts[next(iter(present))], places)
+    ranked = np.zeros(template.shape)
+    for name, weight in present.items():
+        ranked += weight / total * np.sort(_at(forecasts[name], places), axis=0)
+    middle = np.median(ranked, axis=0)
+    ranked = middle + combination.spread * (ranked - middle)
+    floor = np.minimum(template.min(axis=0), 0.0)  # returns apart, revenue is not negative
+    order = np.argsort(np.argsort(template, axis=0, kind="stable"), axis=0, kind="stable")
+    return Forecast(places, np.maximum(np.take_along_axis(ranked, order, axis=0), floor).astype(np.float32))
+
+
+def _union(all_places: list[Places]) -> Places:
+    """Places of any of them, sorted."""
+    pairs = np.unique(
+        np.concatenate([np.stack([places.territory, places.rep]) for places in all_places], axis=1), axis=1
+    )
+    return Places(rep=pairs[1], territory=pairs[0])
+
+
+def _at(forecast: Forecast, places: Places) -> Floats:
+    """Paths [path, place, month] at other places; zero where the method says nothing."""
+    where = place_of(forecast.places, places.rep, places.territory)
+    found = np.where((where != NONE)[None, :, None], forecast.total[:, where], 0.0)
+    return np.asarray(found, dtype=float)

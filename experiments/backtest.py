@@ -1,0 +1,182 @@
+"""Rolling origins: ``python -m experiments.backtest CONFIG [--set key=value]``.
+
+Every as-of date of the config's `backtest` section is replayed with what was known then: the engine and its rivals
+forecast the same horizon, and one table says how far each was off. Finished folds are kept: the same command goes on
+where an interrupted one stopped.
+"""
+
+import argparse
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+from joblib import Parallel, delayed
+
+from engine.config import DemoData, RunConfig, hashable, load_config, resolved
+from engine.data import as_of_date, load_tables
+from engine.data.tables import Tables
+from engine.errors import EngineError
+from engine.methods.registry import methods
+from engine.posterior_files import code_digest
+from engine.runs import content_hash
+from engine.track_record import FOLDER, TABLE, TrackRecord, company_hash, store
+from engine.tracking import RunRecord, StageRecord, flatten, record
+from experiments.backtest_table import ALL, backtest_table, readable, reference
+from experiments.folds import Fold, lay_out, run_fold, save_fold
+from experiments.learned_combination import combine_folds
+
+
+@dataclass(frozen=True)
+class Job:
+    """One company to be replayed.
+
+    Attributes
+    ----------
+    config : of the company
+    folds : what to replay
+    folder : where folds are kept
+    """
+
+    config: RunConfig
+    folds: list[Fold]
+    folder: Path
+
+
+@lru_cache(maxsize=1)
+def _tables(text: str) -> Tables:
+    """Tables of a config written as JSON: a process that replays several folds reads them once."""
+    return load_tables(RunConfig.model_validate_json(text))
+
+
+def prepare(config: RunConfig) -> Job:
+    """Lay out the folds of a company; nothing is fitted yet.
+
+    Raises
+    ------
+    InputRefusedError
+        With every problem of the data.
+    """
+    tables = _tables(config.model_dump_json())
+    folds = lay_out(config, tables, as_of_date(tables, _open_ended(config)))
+    values = hashable(config) | {"backtest": config.backtest.model_dump(mode="json")}
+    values.pop("allocation")
+    key = content_hash([values, tables.digests, code_digest()])[:8]
+    return Job(config, folds, config.output / FOLDER / config.name / key)
+
+
+def _open_ended(config: RunConfig) -> RunConfig:
+    """The config with a horizon that no as-of date can be beyond: a backtest looks back, so that is no mistake here."""
+    horizon = config.horizon.model_copy(update={"periods": 60, "frequency": "year"})
+    return config.model_copy(update={"horizon": horizon})
+
+
+def replay(config: RunConfig, fold: Fold, folder: Path) -> tuple[str, float]:
+    """Run one fold and keep it; gives its as-of date and seconds."""
+    started = time.perf_counter()
+    tables = _tables(config.model_dump_json())
+    save_fold(run_fold(config, tables, fold, methods(config)), folder, fold)
+    return fold.as_of.isoformat(), time.perf_counter() - started
+
+
+def run(jobs: list[Job], processes: int) -> pd.DataFrame:
+    """Compute the missing folds of all companies side by side; targets of all folds, the combination's included."""
+    missing = []
+    for job in jobs:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        missing += [(job, fold) for fold in job.folds if not (job.folder / f"targets_{fold.as_of}.parquet").is_file()]
+    whole = sum(len(job.folds) for job in jobs)
+    print(f"{whole} folds, {whole - len(missing)} of them kept from before", file=sys.stderr)
+    work = (delayed(replay)(job.config, fold, job.folder) for job, fold in missing)
+    for done, (as_of, seconds) in enumerate(Parallel(n_jobs=processes, return_as="generator_unordered")(work), start=1):
+        print(f"[{done}/{len(missing)}] {as_of}: {seconds:.1f} s", file=sys.stderr)
+    frames = []
+    for job in jobs:
+        label = str(job.config.data.seed) if isinstance(job.config.data, DemoData) else job.config.name
+        targets = [pd.read_parquet(job.folder / f"targets_{fold.as_of}.parquet") for fold in job.folds]
+        combined = combine_folds(job.config, job.folds, job.folder, _tables(job.config.model_dump_json()))
+        frames.append(pd.concat([combined, *targets], ignore_index=True).assign(company=label))
+    return pd.concat(frames, ignore_index=True)
+
+
+def finish(job: Job, targets: pd.DataFrame, started: float) -> None:
+    """Write table and targets of one company, and record them: every origin is a child run."""
+    table = backtest_table(targets)
+    table.to_csv(job.folder / TABLE, index=False, lineterminator="\n")
+    columns = ["method", "level", "as_of", "weeks_in", "period", "actual", "pit"]
+    targets[columns].to_csv(job.folder / "pit.csv", index=False, lineterminator="\n")
+    known = max(fold.end for fold in job.folds).isoformat()
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    store(TrackRecord(str(job.folder), job.config.name, known, company_hash(job.config), code_digest(), now))
+    receipt = record(_record(job, table, started), job.config.tracking, job.config.output)
+    if receipt.problem:
+        print(f"MLflow waits  {receipt.problem}", file=sys.stderr)
+
+
+def _record(job: Job, table: pd.DataFrame, started: float) -> RunRecord:
+    """The backtest as MLflow is told: aggregates of the engine, one stage an origin."""
+    mine = table[table["method"] == reference(table)]
+    pooled = mine[(mine["as_of"] == ALL) & (mine["weeks_in"] == ALL)]
+    names = ("scrps", "wape", "bias", "coverage50", "coverage80", "coverage95")
+    metrics = {f"{row['level']}_{name}": float(row[name]) for _, row in pooled.iterrows() for name in names}
+    stages = []
+    for fold in job.folds:
+        rows = mine[mine["as_of"] == fold.as_of.isoformat()]
+        values = {f"{row['level']}_{name}": float(row[name]) for _, row in rows.iterrows() for name in names}
+        stages.append(StageRecord(fold.as_of.isoformat(), 0.0, values))
+    return RunRecord(
+        name=f"{job.config.name} backtest",
+        folder=job.folder,
+        started=started,
+        seconds=time.time() - started,
+        params=flatten(resolved(job.config) | {"backtest": job.config.backtest.model_dump(mode="json")}),
+        metrics=metrics,
+        tags={"kind": "backtest", "code": code_digest()},
+        stages=tuple(stages),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Replay, write and print."""
+    options = argparse.ArgumentParser(prog="python -m experiments.backtest", description=__doc__)
+    options.add_argument("config", metavar="CONFIG", type=Path, help="YAML file with a `backtest` section")
+    options.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a key; repeatable")
+    options.add_argument("--out", metavar="DIR", type=Path, help="parent folder of all runs (config: output)")
+    options.add_argument("--seed", metavar="N", type=int, help="root of all random numbers (config: seed)")
+    options.add_argument("--processes", metavar="N", type=int, default=2, help="folds computed side by side")
+    options.add_argument("--companies", metavar="N", type=int, nargs="+", help="demo companies to pool, by data.seed")
+    options.add_argument("--debug", action="store_true", help="show tracebacks")
+    arguments = options.parse_args(argv)
+    given = {"seed": arguments.seed, "output": arguments.out}
+    try:
+        config = load_config(arguments.config, arguments.set, {k: v for k, v in given.items() if v is not None})
+        started = time.time()
+        jobs = [prepare(company) for company in _companies(config, arguments.companies)]
+        targets = run(jobs, arguments.processes)
+        for job, (_, mine) in zip(jobs, targets.groupby("company", sort=False), strict=True):
+            finish(job, mine, started)
+        print(readable(backtest_table(targets)))
+        print("\n".join(f"table  {job.folder / TABLE}" for job in jobs))
+    except KeyboardInterrupt:
+        print("interrupted: finished folds are kept, the same command goes on", file=sys.stderr)
+        return 130
+    except EngineError as error:
+        print(traceback.format_exc() if arguments.debug else error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _companies(config: RunConfig, seeds: list[int] | None) -> list[RunConfig]:
+    """One config, or one a demo company."""
+    if not seeds or not isinstance(config.data, DemoData):
+        return [config]
+    return [config.model_copy(update={"data": DemoData(seed=seed)}) for seed in seeds]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

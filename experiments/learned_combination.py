@@ -1,0 +1,90 @@
+"""The combination in a backtest: at every origin, weights learned on folds whose horizon had ended by then."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from engine.config import RunConfig
+from engine.data import build_panel, cut
+from engine.data.tables import Tables
+from engine.methods.combination import Combination, Lesson, combine, learn
+from engine.methods.protocol import SCORED_LEVELS, Forecast, Places
+from engine.methods.registry import CALL, ENGINE, LEGS, LEGS_AND_CALLS
+from experiments.folds import QUANTILE_COLUMNS, Fold, targets_of
+
+NOT_COMBINED = (CALL,)
+"""One number a rep is no distribution."""
+
+ENOUGH = 0.5
+"""Share of the origins learned from at which a method must have answered."""
+
+WEEKS_ALIKE = 3.0
+"""Distance in weeks at which an origin counts a third of one at the same week."""
+
+WEIGHTS = "combination.json"
+
+
+def combine_folds(config: RunConfig, folds: list[Fold], folder: Path, tables: Tables) -> pd.DataFrame:
+    """Targets of the engine at every fold, and the weights by origin and for the time to come in `WEIGHTS`."""
+    targets = {fold.as_of: pd.read_parquet(folder / f"targets_{fold.as_of}.parquet") for fold in folds}
+    frames, learned = [], {}
+    for fold in folds:
+        known = [past for past in folds if past.end <= fold.as_of]
+        forecasts = load_paths(folder, fold)
+        names = _names(list(forecasts), [targets[past.as_of] for past in known])
+        combination = _learn(names, [targets[past.as_of] for past in known], fold.weeks_in)
+        learned[fold.as_of.isoformat()] = _plain(combination)
+        panel = build_panel(cut(tables, np.datetime64(fold.as_of, "D")), config)
+        later = build_panel(cut(tables, np.datetime64(fold.end, "D")), config)
+        answer = combine({name: forecasts[name] for name in names}, combination)
+        frames.append(targets_of(ENGINE, fold, answer, (panel, later), config.backtest.target))
+    everything = list(targets.values())
+    for week in sorted({fold.weeks_in for fold in folds}):
+        names = _names(list(load_paths(folder, [fold for fold in folds if fold.weeks_in == week][-1])), everything)
+        learned[f"next, weeks in {week}"] = _plain(_learn(names, everything, week))
+    (folder / WEIGHTS).write_text(json.dumps(learned, indent=1) + "\n", encoding="utf-8")
+    return pd.concat(frames, ignore_index=True)
+
+
+def _plain(combination: Combination) -> dict[str, object]:
+    return {
+        "weights": {name: round(weight, 6) for name, weight in combination.weights.items()},
+        "spread": combination.spread,
+        "origins": combination.origins,
+    }
+
+
+def load_paths(folder: Path, fold: Fold) -> dict[str, Forecast]:
+    """Every method's paths at a fold, in the order they were asked."""
+    with np.load(folder / f"paths_{fold.as_of}.npz") as stored:
+        names = [key.removesuffix("|total") for key in stored.files if key.endswith("|total")]
+        return {
+            name: Forecast(Places(stored[f"{name}|rep"], stored[f"{name}|territory"]), stored[f"{name}|total"])
+            for name in names
+        }
+
+
+def _names(answered: list[str], known: list[pd.DataFrame]) -> list[str]:
+    """Methods to combine, the engine's own first (with calls where there are any): those that answered often enough."""
+    counts = {name: sum(bool((frame["method"] == name).any()) for frame in known) for name in answered}
+    usual = [name for name in answered if name not in NOT_COMBINED and counts[name] >= ENOUGH * len(known)]
+    own = next((name for name in (LEGS_AND_CALLS, LEGS) if name in usual), None)
+    return ([own] if own else []) + [name for name in usual if name not in (LEGS, LEGS_AND_CALLS)]
+
+
+def _learn(names: list[str], known: list[pd.DataFrame], weeks_in: int) -> Combination:
+    """Lessons of the origins at which all of the methods answered, those at other weeks of the horizon counted less."""
+    whole = [frame for frame in known if set(names) <= set(frame["method"])]
+    likeness = [float(np.exp(-(((frame["weeks_in"].iloc[0] - weeks_in) / WEEKS_ALIKE) ** 2))) for frame in whole]
+    lessons = []
+    for frame, weight in zip(whole, likeness, strict=True):
+        for level in SCORED_LEVELS:
+            rows = frame[frame["level"] == level]
+            mine = [rows[rows["method"] == name] for name in names]
+            quantiles = np.stack([part[QUANTILE_COLUMNS].to_numpy(dtype=float) for part in mine])
+            actual = mine[0]["actual"].to_numpy(dtype=float)
+            if np.abs(actual).sum() > 0:
+                lessons.append(Lesson(quantiles, actual, weight))
+    return learn(names, lessons, sum(likeness))
