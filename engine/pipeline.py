@@ -32,6 +32,7 @@ from engine.runs import (
     write_manifest,
 )
 from engine.seeds import seed_for
+from engine.track_record import TrackRecord, company_hash, digest, newest
 from engine.tracking import RunRecord, StageRecord, TrackingReceipt, flatten, flush, open_command, record
 from models.panel import Panel
 from models.settings import ModelSettings
@@ -66,6 +67,7 @@ class Known:
     config_hash: str
     data_hash: str
     run_id: str
+    track_record: TrackRecord | None
 
 
 def check(config: RunConfig) -> str:
@@ -130,11 +132,13 @@ def read(config: RunConfig) -> Known:
     day = as_of.item()
     decisions = read_decisions(config.decisions)
     config_hash = content_hash(hashable(config))
-    data_hash = content_hash([tables.digests, "" if config.decisions is None else file_hash(config.decisions)])
+    track = newest(config.output, config.name, company_hash(config), day)
+    given = "" if config.decisions is None else file_hash(config.decisions)
+    data_hash = content_hash([tables.digests, given, *([digest(track)] if track else [])])
     name = run_id(config.name, day, config_hash, data_hash)
     panel = build_panel(now, config)
     check_decisions(decisions, panel, config.decisions)
-    return Known(panel, issues_frame(now.issues), decisions, day, config_hash, data_hash, name)
+    return Known(panel, issues_frame(now.issues), decisions, day, config_hash, data_hash, name, track)
 
 
 def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageClock, kept: Path) -> ForecastResult:
@@ -145,6 +149,7 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
     kept : where an interrupted run left its posterior, and this one leaves its own
     """
     # Imported late: PyMC, Numba and the solver take seconds, and a refused config or an unchanged run needs none.
+    from engine.methods.combined_outcomes import in_the_light_of
     from engine.planning.allocate import plan_territories
     from engine.planning.quotas import propose
     from engine.planning.skill import rep_skill
@@ -158,7 +163,9 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
         )
     planned = config.allocation.enabled and draws.converged()
     with clock.stage("simulation", "simulating the pipeline and the accounts"):
-        outcomes, fresh = simulate_run(config, panel, draws, options.threads, verify=planned)
+        outcomes, fresh = simulate_run(_sampling(config, known), panel, draws, options.threads, verify=planned)
+        if known.track_record is not None:
+            outcomes = in_the_light_of(known.track_record, config, panel, outcomes)
     horizon = config.planning_horizon
     last = horizon.first_month + horizon.months - 1
     quotas = propose(panel, outcomes, horizon.first_month, last)
@@ -166,7 +173,18 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
     with clock.stage("assignment", "assigning accounts to reps"):
         if outcomes.planning is not None and fresh is not None:
             allocation = plan_territories(config, panel, (outcomes.planning, fresh), quotas, known.decisions)
-    return ForecastResult(config, panel, draws, outcomes, quotas, allocation, rep_skill(panel, draws), known.issues)
+    skill = rep_skill(panel, draws)
+    return ForecastResult(config, panel, draws, outcomes, quotas, allocation, skill, known.issues, known.track_record)
+
+
+def _sampling(config: RunConfig, known: Known) -> RunConfig:
+    """The config with enough paths of single cells for the combination, where there is one."""
+    from engine.methods.combined_outcomes import MOST_PATHS
+
+    if known.track_record is None:
+        return config
+    paths = max(MOST_PATHS, config.simulation.sample_paths)
+    return config.model_copy(update={"simulation": config.simulation.model_copy(update={"sample_paths": paths})})
 
 
 def model_settings(config: RunConfig, options: RunOptions) -> ModelSettings:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from engine.planning.quotas import QuotaBook
 from engine.simulation.outcomes import Outcomes
+from engine.track_record import TrackRecord
 from models.draws import Draws
 from models.panel import Floats, Ints, Panel
 from optimization.plan import Infeasible, TerritoryPlan
@@ -72,6 +73,7 @@ class ForecastResult:
     allocation : None when switched off, or when the chains did not converge
     skill : None without a pipeline leg
     issues : data_issues.csv
+    track_record : the newest backtest that the run may know
     """
 
     config: "RunConfig"
@@ -82,6 +84,7 @@ class ForecastResult:
     allocation: Allocation | None
     skill: RepSkill | None
     issues: "pd.DataFrame"
+    track_record: TrackRecord | None = None
 
     @property
     def converged(self) -> bool:

@@ -8,10 +8,10 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.config import RunConfig, hashable
-from engine.runs import content_hash
+from engine.runs import content_hash, file_hash
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,30 @@ if TYPE_CHECKING:
 FOLDER = ".backtests"
 """Folder of stored backtests, under the output folder."""
 
-TABLE, PITS, SUMMARY = "backtest.csv", "pit.csv", "backtest.json"
+TABLE, PITS, WEIGHTS, SUMMARY = "backtest.csv", "pit.csv", "combination.json", "backtest.json"
+
+COLUMNS = [
+    "method",
+    "level",
+    "as_of",
+    "weeks_in",
+    "n",
+    "scrps",
+    "wape",
+    "bias",
+    "accuracy",
+    "accuracy_formula",
+    "coverage50",
+    "coverage80",
+    "coverage95",
+    "value_added_over_call",
+    "difference_to_engine",
+    "standard_error",
+]
+"""The columns of backtest.csv. Pooled scores are means over origins, coverages shares of all targets."""
+
+NEXT = "next, weeks in "
+"""Key of the weights learned on all folds, before the number of weeks into the horizon they are for."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +92,38 @@ def newest(output: Path, name: str, company: str, as_of: date) -> TrackRecord | 
     return max(found, key=lambda record: (record.known_from, record.finished)) if found else None
 
 
-def read_table(record: TrackRecord) -> "pd.DataFrame":
-    """Its table, as written."""
+def read_combination(record: TrackRecord, weeks_in: float) -> dict[str, Any] | None:
+    """Weights, spread and origins learned on all its folds, for the nearest number of weeks into the horizon."""
+    try:
+        stored = json.loads((Path(record.folder) / WEIGHTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    known = {float(key.removeprefix(NEXT)): value for key, value in stored.items() if key.startswith(NEXT)}
+    if not known:
+        return None
+    found: dict[str, Any] = known[min(known, key=lambda week: abs(week - weeks_in))]
+    return found
+
+
+def read_pits(record: TrackRecord) -> "pd.DataFrame":
+    """Probability integral transforms of all its targets: method, level, as_of, weeks_in, period, actual, pit."""
     import pandas as pd
 
+    return pd.read_csv(Path(record.folder) / PITS)
+
+
+def digest(record: TrackRecord | None) -> str:
+    """Hash of what a run takes from it; empty without one."""
+    if record is None:
+        return ""
+    folder = Path(record.folder)
+    return content_hash([file_hash(folder / name) for name in (TABLE, PITS, WEIGHTS) if (folder / name).is_file()])
+
+
+def read_table(record: TrackRecord | None) -> "pd.DataFrame":
+    """Its table, as written; the columns alone where there is no track record yet."""
+    import pandas as pd
+
+    if record is None:
+        return pd.DataFrame(columns=COLUMNS)
     return pd.read_csv(Path(record.folder) / TABLE, dtype={"method": str, "level": str, "as_of": str})

@@ -6,9 +6,11 @@ where an interrupted one stopped.
 """
 
 import argparse
+import json
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +27,7 @@ from engine.errors import EngineError
 from engine.methods.registry import methods
 from engine.posterior_files import code_digest
 from engine.runs import content_hash
-from engine.track_record import FOLDER, TABLE, TrackRecord, company_hash, store
+from engine.track_record import FOLDER, PITS, TABLE, TrackRecord, company_hash, store
 from engine.tracking import RunRecord, StageRecord, flatten, record
 from experiments.backtest_table import ALL, backtest_table, readable, reference
 from experiments.folds import Fold, lay_out, run_fold, save_fold
@@ -104,12 +106,25 @@ def run(jobs: list[Job], processes: int) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def silences(jobs: list[Job]) -> str:
+    """Which methods did not answer, at how many folds and why; which reps were new and are not scored."""
+    reasons: Counter[tuple[str, str]] = Counter()
+    new: set[str] = set()
+    for job in jobs:
+        for fold in job.folds:
+            notes = json.loads((job.folder / f"notes_{fold.as_of}.json").read_text(encoding="utf-8"))
+            reasons.update((name, reason.splitlines()[0]) for name, reason in notes["unavailable"].items())
+            new.update(notes["new"])
+    lines = [f"silent  {name} at {count} folds: {reason}" for (name, reason), count in reasons.most_common(12)]
+    return "\n".join([*lines, *([f"new reps, not scored  {', '.join(sorted(new))}"] if new else [])])
+
+
 def finish(job: Job, targets: pd.DataFrame, started: float) -> None:
     """Write table and targets of one company, and record them: every origin is a child run."""
     table = backtest_table(targets)
     table.to_csv(job.folder / TABLE, index=False, lineterminator="\n")
     columns = ["method", "level", "as_of", "weeks_in", "period", "actual", "pit"]
-    targets[columns].to_csv(job.folder / "pit.csv", index=False, lineterminator="\n")
+    targets[columns].to_csv(job.folder / PITS, index=False, lineterminator="\n")
     known = max(fold.end for fold in job.folds).isoformat()
     now = datetime.now(UTC).isoformat(timespec="seconds")
     store(TrackRecord(str(job.folder), job.config.name, known, company_hash(job.config), code_digest(), now))
@@ -161,6 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for job, (_, mine) in zip(jobs, targets.groupby("company", sort=False), strict=True):
             finish(job, mine, started)
         print(readable(backtest_table(targets)))
+        print(silences(jobs))
         print("\n".join(f"table  {job.folder / TABLE}" for job in jobs))
     except KeyboardInterrupt:
         print("interrupted: finished folds are kept, the same command goes on", file=sys.stderr)

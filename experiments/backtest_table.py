@@ -6,30 +6,11 @@ import pandas as pd
 from engine.methods.registry import CALL, ENGINE, LEGS
 from engine.scoring import ACCURACY_FORMULA, block_bootstrap_error, score
 from engine.seeds import seed_for
+from engine.track_record import COLUMNS
 from experiments.folds import QUANTILE_COLUMNS
 
 ALL = "all"
 """Value of ``as_of`` in rows pooled over origins, and of ``weeks_in`` in rows pooled over weeks."""
-
-COLUMNS = [
-    "method",
-    "level",
-    "as_of",
-    "weeks_in",
-    "n",
-    "scrps",
-    "wape",
-    "bias",
-    "accuracy",
-    "accuracy_formula",
-    "coverage50",
-    "coverage80",
-    "coverage95",
-    "value_added_over_call",
-    "difference_to_engine",
-    "standard_error",
-]
-"""The columns of backtest.csv. Pooled scores are means over origins, coverages shares of all targets."""
 
 MEANS = ["scrps", "wape", "bias", "accuracy"]
 

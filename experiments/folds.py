@@ -30,7 +30,7 @@ from engine.methods.protocol import (
     level_total,
     members_of,
 )
-from engine.methods.registry import REFINEMENTS
+from engine.methods.registry import LEGS, REFINEMENTS
 from engine.scoring import PROBABILITIES, pinball, probability_integral, quantiles
 from engine.seeds import seed_for
 from engine.simulation.cells import booked_revenue
@@ -151,6 +151,11 @@ def ask(config: RunConfig, panel: Panel, fold: Fold, methods: dict[str, Method])
             answers.forecasts[name] = method(panel, question, answers.forecasts)
         except MethodUnavailableError as reason:
             answers.unavailable[name] = str(reason)
+        except Exception as error:
+            if name == LEGS:
+                raise
+            # A rival that breaks down on odd data is told of; it must not take the night's other folds with it.
+            answers.unavailable[name] = f"failed: {type(error).__name__}: {error}"
         answers.seconds[name] = time.perf_counter() - start
     return answers
 

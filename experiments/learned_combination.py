@@ -12,6 +12,7 @@ from engine.data.tables import Tables
 from engine.methods.combination import Combination, Lesson, combine, learn
 from engine.methods.protocol import SCORED_LEVELS, Forecast, Places
 from engine.methods.registry import CALL, ENGINE, LEGS, LEGS_AND_CALLS
+from engine.track_record import NEXT, WEIGHTS
 from experiments.folds import QUANTILE_COLUMNS, Fold, targets_of
 
 NOT_COMBINED = (CALL,)
@@ -22,8 +23,6 @@ ENOUGH = 0.5
 
 WEEKS_ALIKE = 3.0
 """Distance in weeks at which an origin counts a third of one at the same week."""
-
-WEIGHTS = "combination.json"
 
 
 def combine_folds(config: RunConfig, folds: list[Fold], folder: Path, tables: Tables) -> pd.DataFrame:
@@ -43,7 +42,7 @@ def combine_folds(config: RunConfig, folds: list[Fold], folder: Path, tables: Ta
     everything = list(targets.values())
     for week in sorted({fold.weeks_in for fold in folds}):
         names = _names(list(load_paths(folder, [fold for fold in folds if fold.weeks_in == week][-1])), everything)
-        learned[f"next, weeks in {week}"] = _plain(_learn(names, everything, week))
+        learned[f"{NEXT}{week}"] = _plain(_learn(names, everything, week))
     (folder / WEIGHTS).write_text(json.dumps(learned, indent=1) + "\n", encoding="utf-8")
     return pd.concat(frames, ignore_index=True)
 

@@ -1,10 +1,12 @@
 """Forecast methods: what they may know, that levels add up, and that each follows what it lives on."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from engine.config.backtest import Rival
 from engine.methods import call_evidence, human_call
 from engine.methods.combination import FEWEST_ORIGINS, Combination, Lesson, combine, learn, prior_weights
 from engine.methods.error_paths import with_errors
@@ -77,6 +79,10 @@ def test_paths_add_up_contain_what_is_booked_and_repeat(panel: Panel, name: str)
     assert np.allclose(sums["company"], sums["territory"], rtol=1e-4)
 
 
+def test_the_config_knows_every_rival() -> None:
+    assert get_args(Rival.__value__) == tuple(rivals())
+
+
 def test_a_snapshot_knows_nothing_later(panel: Panel) -> None:
     day = np.datetime64("2025-04-30")
     places = find_places(panel)
@@ -136,7 +142,7 @@ def test_a_biased_call_is_corrected(panel: Panel) -> None:
 def test_calls_pull_the_paths_to_what_they_usually_mean(panel: Panel) -> None:
     places = find_places(panel)
     rng = np.random.default_rng(1)
-    to_come = rng.lognormal(np.log(10_000), 1.0, (400, len(places), 3))
+    to_come = rng.lognormal(np.log(10_000), 1.0, (400, len(places), 3)) * rng.lognormal(0, 0.7, (400, 1, 1))
     to_come[:, :, 0] = 0.0
     before = Forecast(places, (booked_by_place(panel, places, MONTHS) + to_come).astype(np.float32))
     after = call_evidence.weigh(panel, Question(MONTHS, 400, 1), before)

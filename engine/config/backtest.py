@@ -6,6 +6,22 @@ from pydantic import BaseModel, Field
 
 from engine.config.data import SECTION
 
+type Rival = Literal[
+    "reps_call",
+    "reps_call_corrected",
+    "stage_weighted",
+    "win_probability",
+    "conversion",
+    "lead_qualification",
+    "regression",
+    "seasonal_naive",
+    "last_year_mean",
+    "shape_level",
+    "holt_winters",
+    "ets",
+]
+"""Methods that the engine is compared with (`engine.methods.registry`; a test holds the two equal)."""
+
 
 class Backtest(BaseModel):
     """Rolling origins: horizons like the config's own, stepping back from the last one that ended by the as-of date."""
@@ -26,5 +42,5 @@ class Backtest(BaseModel):
     """How the engine's models are fitted: `laplace`, the fast tier, or `nuts`, as the main job does."""
     paths: Annotated[int, Field(strict=True, ge=100, le=100_000)] = 1000
     """Sample paths of every method."""
-    methods: tuple[str, ...] = ()
+    methods: tuple[Rival, ...] = ()
     """Methods to compare besides the engine's; all of them when empty."""

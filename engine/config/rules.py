@@ -173,7 +173,17 @@ def _decisions_exist(config: RunConfig) -> Iterator[Finding]:
         yield Finding(("decisions",), shown(str(config.decisions)), "a file that exists", mend)
 
 
+def _weeks_lie_in_the_horizon(config: RunConfig) -> Iterator[Finding]:
+    """A date is replayed while something of its horizon is left."""
+    days = (config.horizon.end - config.horizon.start).days
+    for i, week in enumerate(config.backtest.weeks_in):
+        if 7 * week > days:
+            allowed = f"0 to {days // 7} weeks: the horizon has {days + 1} days"
+            yield Finding(("backtest", "weeks_in", i), str(week), allowed, "leave it out, or take a longer horizon")
+
+
 RULES = (
+    Rule((("horizon",), ("backtest", "weeks_in")), _weeks_lie_in_the_horizon),
     Rule((("horizon",), ("calendar",)), _forecast_starts_a_period),
     Rule((("allocation", "horizon"), ("calendar",)), _plan_starts_a_period),
     Rule((("as_of",), ("horizon",)), _something_left_to_forecast),

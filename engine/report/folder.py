@@ -16,12 +16,14 @@ from engine.report.csv_files import write_csv
 from engine.report.html import write_report
 from engine.report.tables import allocation_table, books_table, deals_table, forecast_table, moves_table
 from engine.results import Allocation, ForecastResult
+from engine.track_record import read_table
 from optimization.plan import Infeasible, TerritoryPlan
 
 
 def make_tables(result: ForecastResult) -> dict[str, pd.DataFrame]:
     """All CSV tables by file name without ending; those of the plan only where there is one."""
     tables = {"forecast": forecast_table(result), "deals": deals_table(result), "data_issues": result.issues}
+    tables["backtest"] = read_table(result.track_record)
     if result.allocation is not None and isinstance(result.allocation.answer, TerritoryPlan):
         allocation = allocation_table(result, result.allocation)
         tables |= {
@@ -67,7 +69,8 @@ def _write_draws(result: ForecastResult, folder: Path) -> None:
     save_draws(result.draws, folder)
     outcomes = result.outcomes
     save(outcomes.cells, folder / "cells.nc", dict.fromkeys(("account", "rep", "product", "territory"), ("cell",)))
-    sample = xr.DataArray(outcomes.sample, {"month": outcomes.months}, ("path", "cell", "month"), "revenue")
+    kept = outcomes.sample[: result.config.simulation.sample_paths]
+    sample = xr.DataArray(kept, {"month": outcomes.months}, ("path", "cell", "month"), "revenue")
     sample.to_netcdf(folder / "sample.nc", engine="h5netcdf", encoding={"revenue": {"zlib": True, "complevel": 1}})
     for level, outcome in outcomes.levels.items():
         dims = {"keys": (level,), "names": (level,), "total": ("path", level, "month")}

@@ -22,7 +22,7 @@ def _aliased(frame: pd.DataFrame, alias: dict[str, str]) -> pd.DataFrame:
             frame[column] = hidden
             if f"{column}_name" in frame:
                 frame[f"{column}_name"] = hidden
-    if "level" in frame:
+    if {"level", "key"} <= set(frame):
         reps = frame["level"] == "rep"
         frame.loc[reps, "key_name"] = frame.loc[reps, "key"].map(alias).fillna("")
         frame.loc[reps, "key"] = frame.loc[reps, "key_name"]

@@ -9,6 +9,7 @@ from engine.report import figures
 from engine.report.names import anonymous
 from engine.report.page import Column, PageFigure, Section, make_table
 from engine.report.terminal import company_row
+from engine.report.track_section import track_section
 from engine.results import ForecastResult
 from models.draws import Diagnostics
 from optimization.plan import Infeasible
@@ -24,6 +25,7 @@ def sections_of(result: ForecastResult, tables: Tables) -> list[Section]:
         _plan(result, tables),
         _deals(tables),
         _skill(result, tables),
+        track_section(result, tables["backtest"]),
         _data(tables),
         _checks(result),
     )
@@ -186,7 +188,7 @@ def _checks(result: ForecastResult) -> Section:
         Column("cells", "Cells", "count"),
         Column("parameters", "Parameters", "count"),
     )
-    text = "The gate: R-hat below 1.01, effective sample size above 400, no divergence. Track record: none yet."
+    text = "The gate: R-hat below 1.01, effective sample size above 400, no divergence."
     return Section(
         "checks", "Can the model be trusted?", text, (), (make_table("diagnostics-table", "Chains", frame, columns),)
     )

@@ -25,6 +25,9 @@ simulated month, open after all of them; expected and simulated revenue, and sim
 SLOT, PLANNED = 0, 1
 """Columns of `Ledger.places`."""
 
+MOST_SAMPLED = 200_000_000
+"""Values (path, cell, month) of single cells that are kept at most, unless a hundred paths have more: 800 MB."""
+
 
 class Ledger(NamedTuple):
     """Revenue of one chunk of paths, and how a cell and a simulated month find their places. H forecast months.
@@ -95,13 +98,18 @@ def new_outputs(world: World, chunks: int, settings: SimulationSettings, planned
         product=_paths(paths, products, months),
         account=_paths(planning_paths, accounts - 1),
         fixed=_paths(planning_paths, reps),
-        sample=_paths(min(paths, settings.sample_paths), len(world.cells.rep), months),
+        sample=_paths(_sampled(paths, settings, len(world.cells.rep) * months), len(world.cells.rep), months),
         rep_kinds=np.zeros((chunks, reps, months, 2)),
         territory_kinds=np.zeros((chunks, territories, months, 2)),
         product_kinds=np.zeros((chunks, products, months, 2)),
         deals=np.zeros((chunks, len(world.pipeline.cell), 7)),
         total=np.zeros(paths),
     )
+
+
+def _sampled(paths: int, settings: SimulationSettings, values: int) -> int:
+    """Paths of single cells to keep: as many as asked, but beyond the first hundred only what memory bears."""
+    return min(paths, settings.sample_paths, max(100, MOST_SAMPLED // max(values, 1)))
 
 
 def _paths(*shape: int) -> NDArray[np.float32]:
