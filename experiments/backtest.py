@@ -101,7 +101,7 @@ def run(jobs: list[Job], processes: int) -> pd.DataFrame:
     for job in jobs:
         label = str(job.config.data.seed) if isinstance(job.config.data, DemoData) else job.config.name
         targets = [pd.read_parquet(job.folder / f"targets_{fold.as_of}.parquet") for fold in job.folds]
-        combined = combine_folds(job.config, job.folds, job.folder, _tables(job.config.model_dump_json()))
+        combined = combine_folds(job.folds, job.folder, job.config.backtest.target)
         frames.append(pd.concat([combined, *targets], ignore_index=True).assign(company=label))
     return pd.concat(frames, ignore_index=True)
 

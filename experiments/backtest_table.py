@@ -7,7 +7,7 @@ from engine.methods.registry import CALL, ENGINE, LEGS
 from engine.scoring import ACCURACY_FORMULA, block_bootstrap_error, score
 from engine.seeds import seed_for
 from engine.track_record import COLUMNS
-from experiments.folds import QUANTILE_COLUMNS
+from experiments.truth import QUANTILE_COLUMNS
 
 ALL = "all"
 """Value of ``as_of`` in rows pooled over origins, and of ``weeks_in`` in rows pooled over weeks."""

@@ -19,24 +19,16 @@ from engine.config import RunConfig
 from engine.data import build_panel, cut
 from engine.data.tables import Tables
 from engine.methods.protocol import (
-    SCORED_LEVELS,
     Forecast,
     Method,
     MethodUnavailableError,
     Question,
     Refinement,
-    booked_by_place,
-    find_places,
-    level_total,
-    members_of,
 )
 from engine.methods.registry import LEGS, REFINEMENTS
-from engine.scoring import PROBABILITIES, pinball, probability_integral, quantiles
 from engine.seeds import seed_for
-from engine.simulation.cells import booked_revenue
-from models.panel import NONE, Bools, Floats, Panel, Texts
-
-QUANTILE_COLUMNS = [f"q{round(1000 * p):03d}" for p in PROBABILITIES]
+from experiments.truth import Truth, actuals, save_truth, score_rows, truth_of
+from models.panel import Panel
 
 MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 
@@ -111,11 +103,13 @@ class FoldResult:
     Attributes
     ----------
     targets : frame, one row a method, level, member and period with actual, quantiles and PIT
+    truth : what came
     answers : of the methods
     new_members : reps with revenue in the horizon that nobody knew: listed, not scored
     """
 
     targets: pd.DataFrame
+    truth: Truth
     answers: Answers
     new_members: list[str]
 
@@ -126,14 +120,12 @@ def run_fold(config: RunConfig, tables: Tables, fold: Fold, methods: dict[str, M
     later = build_panel(cut(tables, np.datetime64(fold.end, "D")), config)
     months = np.arange(fold.first_month, fold.first_month + fold.months)
     answers = ask(config, panel, fold, methods)
-    frames = [
-        targets_of(name, fold, forecast, (panel, later), config.backtest.target)
-        for name, forecast in answers.forecasts.items()
-    ]
-    known = set(panel.reps.labels.ids[_active(panel)])
+    truth = truth_of(panel, later, months)
+    frames = [score_rows(name, answer, truth, config.backtest.target) for name, answer in answers.forecasts.items()]
+    known = set(truth.reps[truth.sold])
     keys, values = actuals(later, "rep", months)
     new = [str(key) for key, value in zip(keys, values, strict=True) if value.any() and key not in known]
-    return FoldResult(pd.concat(frames, ignore_index=True), answers, new)
+    return FoldResult(labelled(pd.concat(frames, ignore_index=True), fold), truth, answers, new)
 
 
 def ask(config: RunConfig, panel: Panel, fold: Fold, methods: dict[str, Method]) -> Answers:
@@ -170,64 +162,9 @@ def _refined(step: Refinement, source: str, panel: Panel, question: Question, kn
     return step(panel, question, known[source])
 
 
-def actuals(later: Panel, level: str, months: np.ndarray) -> tuple[Texts, Floats]:
-    """Ids of a level's members and their revenue [member, month], as booked."""
-    places = find_places(later)
-    keys, member = members_of(later, places, level)
-    return keys, level_total(booked_by_place(later, places, months)[None].astype(np.float32), member, len(keys))[0]
-
-
-def _active(panel: Panel) -> Bools:
-    """[rep] had a deal or an order by the as-of date."""
-    reps = np.concatenate([panel.deals.rep, booked_revenue(panel).rep])
-    return np.bincount(reps[reps != NONE], minlength=len(panel.reps.labels)) > 0
-
-
-def targets_of(name: str, fold: Fold, forecast: Forecast, panels: tuple[Panel, Panel], target: str) -> pd.DataFrame:
-    """Rows of one method: members that were known and had sold by the as-of date, by level and period."""
-    panel, later = panels
-    months = np.arange(fold.first_month, fold.first_month + fold.months)
-    rng = np.random.default_rng(seed_for(0, f"{name} {fold.as_of}"))
-    rows = []
-    for level in SCORED_LEVELS:
-        keys, member = members_of(panel, forecast.places, level)
-        paths = level_total(forecast.total, member, len(keys))
-        ids, came = actuals(later, level, months)
-        actual = pd.DataFrame(came, index=ids).reindex(keys).fillna(0.0).to_numpy()
-        scored = _active(panel) if level == "rep" else np.ones(len(keys), dtype=bool)
-        rows.append(_level_rows(level, keys[scored], paths[:, scored], actual[scored], target))
-    frame = pd.concat([_frame(*row, rng, months) for row in rows], ignore_index=True)
-    frame.insert(0, "method", name)
-    frame.insert(1, "as_of", fold.as_of.isoformat())
-    frame.insert(2, "weeks_in", fold.weeks_in)
-    return frame
-
-
-def _level_rows(
-    level: str, keys: Texts, paths: Floats, actual: Floats, target: str
-) -> tuple[str, Texts, Floats, Floats]:
-    """Level, keys, paths [path, member, period] and actuals [member, period] of what is scored."""
-    if target == "horizon":
-        return level, keys, paths.sum(axis=2, keepdims=True), actual.sum(axis=1, keepdims=True)
-    return level, keys, paths, actual
-
-
-def _frame(
-    level: str, keys: Texts, paths: Floats, actual: Floats, rng: np.random.Generator, months: np.ndarray
-) -> pd.DataFrame:
-    """One row a member and period."""
-    count, periods = actual.shape
-    flat, truth = paths.reshape(len(paths), -1).astype(float), actual.reshape(-1)
-    quantile = quantiles(flat)
-    names = months[:periods].astype("datetime64[M]").astype(str) if periods > 1 else np.array([""])
-    frame = pd.DataFrame({"level": level, "key": np.repeat(keys, periods), "period": np.tile(names, count)})
-    return frame.assign(
-        actual=truth,
-        mean=flat.mean(axis=0),
-        pit=probability_integral(truth, flat, rng),
-        crps=pinball(truth, quantile),
-        **dict(zip(QUANTILE_COLUMNS, quantile.T, strict=True)),
-    )
+def labelled(rows: pd.DataFrame, fold: Fold) -> pd.DataFrame:
+    """Rows with the fold they belong to."""
+    return rows.assign(as_of=fold.as_of.isoformat(), weeks_in=fold.weeks_in)
 
 
 def save_fold(result: FoldResult, folder: Path, fold: Fold) -> None:
@@ -237,6 +174,7 @@ def save_fold(result: FoldResult, folder: Path, fold: Fold) -> None:
         arrays[f"{name}|total"] = forecast.total.astype(np.float32)
         arrays[f"{name}|rep"], arrays[f"{name}|territory"] = forecast.places.rep, forecast.places.territory
     np.savez(folder / f"paths_{fold.as_of}.npz", allow_pickle=False, **arrays)
+    save_truth(result.truth, folder / f"truth_{fold.as_of}.npz")
     notes = {"seconds": result.answers.seconds, "unavailable": result.answers.unavailable, "new": result.new_members}
     (folder / f"notes_{fold.as_of}.json").write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")
     unfinished = folder / f".targets_{fold.as_of}.parquet"

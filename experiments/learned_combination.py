@@ -6,14 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from engine.config import RunConfig
-from engine.data import build_panel, cut
-from engine.data.tables import Tables
 from engine.methods.combination import Combination, Lesson, combine, learn
 from engine.methods.protocol import SCORED_LEVELS, Forecast, Places
 from engine.methods.registry import CALL, ENGINE, LEGS, LEGS_AND_CALLS
 from engine.track_record import NEXT, WEIGHTS
-from experiments.folds import QUANTILE_COLUMNS, Fold, targets_of
+from experiments.folds import Fold, labelled
+from experiments.truth import QUANTILE_COLUMNS, load_truth, score_rows
 
 NOT_COMBINED = (CALL,)
 """One number a rep is no distribution."""
@@ -25,7 +23,7 @@ WEEKS_ALIKE = 3.0
 """Distance in weeks at which an origin counts a third of one at the same week."""
 
 
-def combine_folds(config: RunConfig, folds: list[Fold], folder: Path, tables: Tables) -> pd.DataFrame:
+def combine_folds(folds: list[Fold], folder: Path, target: str) -> pd.DataFrame:
     """Targets of the engine at every fold, and the weights by origin and for the time to come in `WEIGHTS`."""
     targets = {fold.as_of: pd.read_parquet(folder / f"targets_{fold.as_of}.parquet") for fold in folds}
     frames, learned = [], {}
@@ -35,10 +33,9 @@ def combine_folds(config: RunConfig, folds: list[Fold], folder: Path, tables: Ta
         names = _names(list(forecasts), [targets[past.as_of] for past in known])
         combination = _learn(names, [targets[past.as_of] for past in known], fold.weeks_in)
         learned[fold.as_of.isoformat()] = _plain(combination)
-        panel = build_panel(cut(tables, np.datetime64(fold.as_of, "D")), config)
-        later = build_panel(cut(tables, np.datetime64(fold.end, "D")), config)
         answer = combine({name: forecasts[name] for name in names}, combination)
-        frames.append(targets_of(ENGINE, fold, answer, (panel, later), config.backtest.target))
+        truth = load_truth(folder / f"truth_{fold.as_of}.npz")
+        frames.append(labelled(score_rows(ENGINE, answer, truth, target), fold))
     everything = list(targets.values())
     for week in sorted({fold.weeks_in for fold in folds}):
         names = _names(list(load_paths(folder, [fold for fold in folds if fold.weeks_in == week][-1])), everything)

@@ -21,7 +21,8 @@ from engine.scoring import PROBABILITIES
 from engine.track_record import COLUMNS, FOLDER, TABLE, WEIGHTS
 from experiments import backtest
 from experiments.backtest_table import ALL, backtest_table, readable
-from experiments.folds import QUANTILE_COLUMNS, Fold, actuals, lay_out, run_fold
+from experiments.folds import Fold, lay_out, run_fold
+from experiments.truth import QUANTILE_COLUMNS, actuals
 from models.panel import Panel
 from tests.conftest import ROOT
 from tests.finished import SMOKE

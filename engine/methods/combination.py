@@ -20,18 +20,18 @@ from engine.methods.protocol import Forecast, Places, place_of
 from engine.scoring import MEDIAN, pinball
 from models.panel import NONE, Floats
 
-PRIOR_OWN = 0.8
-"""Prior weight of the engine's legs; the others share the rest. Equal weights, the usual start, would let rules of
-thumb outvote a model of the very process before anything was seen."""
+PRIOR_OWN = 0.9
+"""Prior weight of the engine's legs once others may have a say; the others share the rest."""
 
-PRIOR_ORIGINS = 2.0
+PRIOR_ORIGINS = 1.0
 """Origins that the prior of the weights is worth."""
 
 SPREAD_PRIOR = 0.4
 """Prior SD of the log of the recalibration factor."""
 
 FEWEST_ORIGINS = 8
-"""Origins below which nothing is learned: weights at their prior mean, no recalibration."""
+"""Origins below which nothing is learned: the legs alone, no recalibration. Equal weights, the usual start, would let
+ten rules of thumb outvote a model of the very process before anything was seen."""
 
 SPREADS = np.exp(np.linspace(np.log(0.6), np.log(1.8), 25))
 
@@ -82,7 +82,7 @@ def learn(names: list[str], lessons: list[Lesson], origins: float) -> Combinatio
     """
     prior = prior_weights(len(names))
     if origins < FEWEST_ORIGINS or not lessons:
-        return Combination(dict(zip(names, prior.tolist(), strict=True)), 1.0, origins)
+        return Combination({name: float(i == 0) for i, name in enumerate(names)}, 1.0, origins)
 
     def objective(free: Floats) -> float:
         weights = _softmax(free)
@@ -129,6 +129,8 @@ def combine(forecasts: Mapping[str, Forecast], combination: Combination) -> Fore
     """
     present = {name: weight for name, weight in combination.weights.items() if name in forecasts}
     total = sum(present.values())
+    if not total > 0:  # the one with all the weight is missing: the others have nothing to choose between them
+        present, total = dict.fromkeys(present, 1.0), float(len(present))
     places = _union([forecasts[name].places for name in present])
     template = _at(forecasts[next(iter(present))], places)
     ranked = np.zeros(template.shape)

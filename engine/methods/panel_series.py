@@ -1,10 +1,10 @@
 """Series methods on a panel: monthly revenue of every place as the bottom, reps, territories and company above it."""
 
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 
+from engine.methods import ets, holt_winters, last_year_mean, seasonal_naive, shape_level
 from engine.methods.protocol import (
     SCORED_LEVELS,
     Forecast,
@@ -15,7 +15,7 @@ from engine.methods.protocol import (
     find_places,
     members_of,
 )
-from engine.methods.series import Series
+from engine.methods.series import Series, SeriesMethod
 from engine.simulation.cells import booked_revenue
 from models.calendar import MONTHS_PER_YEAR, day_of_month, month_number
 from models.panel import NONE, Floats, Panel
@@ -26,9 +26,9 @@ SHORTEST = 3
 
 @dataclass(frozen=True)
 class PanelSeries:
-    """A series method as a forecast method: ``module`` of this package has its ``draw``."""
+    """A series method as a forecast method."""
 
-    module: str
+    draw: SeriesMethod
 
     def __call__(self, panel: Panel, question: Question) -> Forecast:
         """Draw the months that are not over, and add what is booked in those that are."""
@@ -37,8 +37,10 @@ class PanelSeries:
         places = find_places(panel)
         history = place_series(panel, places, running)
         steps = int(question.months[-1]) - running + 1
-        draw = import_module(f"engine.methods.{self.module}").draw
-        drawn = draw(history, steps, question.paths, question.seed)  # [path, place, step]
+        try:
+            drawn = self.draw(history, steps, question.paths, question.seed)  # [path, place, step]
+        except ets.StatsforecastMissingError as reason:
+            raise MethodUnavailableError(str(reason)) from None
         drawn[:, :, 0] *= _share_left(tomorrow)
         total = np.zeros((question.paths, len(places), len(question.months)), dtype=np.float32)
         total += booked_by_place(panel, places, question.months)
@@ -92,6 +94,10 @@ def _summing(panel: Panel, places: Places) -> Floats:
 
 
 METHODS = {
-    name: PanelSeries(name) for name in ("seasonal_naive", "last_year_mean", "shape_level", "holt_winters", "ets")
+    "seasonal_naive": PanelSeries(seasonal_naive.draw),
+    "last_year_mean": PanelSeries(last_year_mean.draw),
+    "shape_level": PanelSeries(shape_level.draw),
+    "holt_winters": PanelSeries(holt_winters.draw),
+    "ets": PanelSeries(ets.draw),
 }
 """The series methods by name."""

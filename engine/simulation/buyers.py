@@ -12,12 +12,11 @@ from models.panel import NONE, Floats, Ints, Panel
 
 
 def order_sites(panel: Panel, draws: OrderDraws | None) -> Ints:
-    """[split, 4] account, owner, product and territory of every product that a known buyer orders."""
+    """[split, 4] account, rep, product and territory of every product that a known buyer orders, rep after rep."""
     if draws is None:
         return np.zeros((0, 4), dtype=np.int64)
-    _, account, product, _ = _splits(draws)
-    owner = panel.accounts.owner[account]
-    return np.stack([account, owner, product, panel.cell_territory(account, owner)], axis=1)
+    _, account, seller, product, _ = _splits(draws)
+    return np.stack([account, seller, product, panel.cell_territory(account, seller)], axis=1)
 
 
 def _buyers(draws: OrderDraws) -> Ints:
@@ -25,8 +24,19 @@ def _buyers(draws: OrderDraws) -> Ints:
     return np.flatnonzero(draws.elapsed >= 0)
 
 
-def _splits(draws: OrderDraws) -> tuple[Ints, Ints, Ints, Floats]:
-    """Position among the buyers, account, product and share of every split, buyer after buyer.
+def _pairs(draws: OrderDraws) -> tuple[Ints, Ints, Ints]:
+    """Position among the buyers and rep [pair] of all who may book a buyer's orders, and the pair [D, buyer] drawn."""
+    seller = draws.seller[:, _buyers(draws)]
+    reps = int(seller.max(initial=NONE)) + 2
+    code = np.arange(seller.shape[1]) * reps + seller - NONE
+    drawn = np.zeros(seller.shape[1] * reps, dtype=bool)  # a table, since sorting draws x buyers would take long
+    drawn[code] = True
+    names = np.flatnonzero(drawn)
+    return names // reps, names % reps + NONE, (np.cumsum(drawn) - 1)[code]
+
+
+def _mix(draws: OrderDraws) -> tuple[Ints, Ints, Ints, Floats]:
+    """Position among the buyers, account, product and share of every product of a buyer, buyer after buyer.
 
     A buyer without a known mix orders product NONE.
     """
@@ -42,13 +52,25 @@ def _splits(draws: OrderDraws) -> tuple[Ints, Ints, Ints, Floats]:
     return position[account[order]], account[order], product[order], share[order]
 
 
+def _splits(draws: OrderDraws) -> tuple[Ints, Ints, Ints, Ints, Floats]:
+    """Pair, account, rep, product and share of every split, pair after pair."""
+    position, account, product, share = _mix(draws)
+    buyer, seller, _ = _pairs(draws)
+    first = np.searchsorted(position, np.arange(len(_buyers(draws)) + 1))
+    count = np.diff(first)[buyer]
+    pair = np.repeat(np.arange(len(buyer)), count)
+    row = np.arange(len(pair)) - np.repeat(np.cumsum(count) - count - first[buyer], count)
+    return pair, account[row], seller[pair], product[row], share[row]
+
+
 def build_orders(panel: Panel, posterior: Draws, clock: Clock, cell: Ints) -> OrderBook:
     """Arrays of the accounts that have ordered. ``cell`` is the cell of every row of `order_sites`."""
     draws = posterior.orders
     if draws is None:
         return _no_orders(posterior.count)
     buyers = _buyers(draws)
-    position, _, _, share = _splits(draws)
+    pair, _, _, _, share = _splits(draws)
+    owners, _, entry = _pairs(draws)
     season = month_of_year(clock.months)
     elapsed = draws.elapsed[buyers]
     longest = int(elapsed.max(initial=0)) + len(clock.months) + 1
@@ -66,6 +88,7 @@ def build_orders(panel: Panel, posterior: Draws, clock: Clock, cell: Ints) -> Or
         base=np.exp(-draws.base),
         state=np.exp(-draws.state),
         season=np.exp(-draws.season[:, season]),
+        missed=np.exp(-draws.missed),
         grade_edges=draws.grade_edges,
         ages=np.stack([draws.carry, draws.amount_age], axis=2),
         grades=np.stack([draws.amount_grade, draws.amount_scale, draws.odd_chance], axis=2),
@@ -75,7 +98,8 @@ def build_orders(panel: Panel, posterior: Draws, clock: Clock, cell: Ints) -> Or
         amount_shock_scale=draws.amount_shock_scale,
         decay=float(draws.decay),
         cap=float(draws.cap),
-        split_start=np.searchsorted(position, np.arange(len(buyers) + 1)),
+        entry=entry,
+        split_start=np.searchsorted(pair, np.arange(len(owners) + 1)),
         split_cell=cell,
         split_share=share,
     )
@@ -96,6 +120,7 @@ def _no_orders(count: int) -> OrderBook:
         base=zeros,
         state=column,
         season=np.zeros((count, 1, 1)),
+        missed=np.zeros((count, 1, 1)),
         grade_edges=empty,
         ages=np.zeros((count, 1, 2)),
         grades=np.zeros((count, 1, 3)),
@@ -105,6 +130,7 @@ def _no_orders(count: int) -> OrderBook:
         amount_shock_scale=zeros,
         decay=0.0,
         cap=0.0,
+        entry=np.zeros((count, 0), dtype=np.int64),
         split_start=np.zeros(1, dtype=np.int64),
         split_cell=none,
         split_share=empty,
@@ -115,32 +141,13 @@ def first_sites(panel: Panel, draws: OrderDraws | None) -> Ints:
     """[entry x split, 4] account NONE, rep, product and territory of the customers to come in every territory."""
     if draws is None:
         return np.zeros((0, 4), dtype=np.int64)
-    start, rep, _ = _first_reps(panel, draws.first_rate.shape[1])
+    territory, rep = draws.first_seller_territory, draws.first_seller
     product, _ = _first_mix(draws)
-    territory = np.repeat(np.arange(len(start) - 1), np.diff(start))
     territory = np.where(territory < len(panel.territories), territory, NONE)
     rows = np.stack([np.full(len(rep), NONE), rep, np.full(len(rep), NONE), territory], axis=1)
     rows = np.repeat(rows, len(product), axis=0)
     rows[:, 2] = np.tile(product, len(rep))
     return rows
-
-
-def _first_reps(panel: Panel, territories: int) -> tuple[Ints, Ints, Floats]:
-    """Reps who win a territory's new customers: by the accounts they own there, else who lives there, else anybody."""
-    active = np.append(panel.reps.active, False)
-    starts, reps, shares = [0], [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
-    for territory in range(territories):
-        owner = panel.accounts.owner[panel.accounts.territory == territory]
-        weight = np.bincount(owner[active[owner]], minlength=len(active) - 1).astype(float)
-        if not weight.any():
-            weight = (panel.reps.active & (panel.reps.territory == territory)).astype(float)
-        if not weight.any():
-            weight = panel.reps.active.astype(float)
-        chosen = np.flatnonzero(weight)
-        reps.append(chosen if len(chosen) else np.array([NONE]))
-        shares.append(weight[chosen] / weight.sum() if len(chosen) else np.ones(1))
-        starts.append(starts[-1] + len(reps[-1]))
-    return np.array(starts), np.concatenate(reps), np.concatenate(shares)
 
 
 def _first_mix(draws: OrderDraws) -> tuple[Ints, Floats]:
@@ -157,7 +164,7 @@ def build_first_orders(panel: Panel, posterior: Draws, clock: Clock, cell: Ints)
     if draws is None:
         return _no_first_orders(posterior.count, len(clock.months))
     territories = draws.first_rate.shape[1]
-    start, rep, share = _first_reps(panel, territories)
+    start = np.searchsorted(draws.first_seller_territory, np.arange(territories + 1))
     product, product_share = _first_mix(draws)
     ids = np.append(panel.territories.ids, "")[np.minimum(np.arange(territories), len(panel.territories))]
     return FirstOrders(
@@ -165,13 +172,14 @@ def build_first_orders(panel: Panel, posterior: Draws, clock: Clock, cell: Ints)
         rate=draws.first_rate,
         shift=draws.first_shift,
         season=np.exp(draws.first_season[:, month_of_year(clock.months)]),
+        amount_season=draws.first_amount_season[:, month_of_year(clock.months)],
         shock_scale=draws.first_shock_scale,
         dispersion=draws.first_dispersion,
         pool=draws.first_pool,
         group=draws.first_group,
         rep_start=start,
-        rep_cumulative=np.cumsum(share) - np.repeat(np.arange(territories), np.diff(start)),
-        cell=cell.reshape(len(rep), len(product)),
+        rep_cumulative=np.cumsum(draws.first_seller_share, axis=1) - draws.first_seller_territory,
+        cell=cell.reshape(len(draws.first_seller), len(product)),
         share=product_share,
     )
 
@@ -183,12 +191,13 @@ def _no_first_orders(count: int, months: int) -> FirstOrders:
         rate=column,
         shift=column,
         season=np.zeros((count, months)),
+        amount_season=np.zeros((count, months)),
         shock_scale=zeros,
         dispersion=zeros + 1,
         pool=column,
         group=np.zeros(0),
         rep_start=np.zeros(1, dtype=np.int64),
-        rep_cumulative=np.zeros(0),
+        rep_cumulative=column,
         cell=np.zeros((0, 1), dtype=np.int64),
         share=np.zeros(1),
     )

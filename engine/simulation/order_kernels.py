@@ -22,6 +22,8 @@ from engine.simulation.streams import (
     uniform,
 )
 from engine.simulation.world import FirstOrders, OrderBook, Span
+from models.calendar import MONTHS_PER_YEAR
+from models.order_history import FIRST_MISSED, LAST_MISSED
 from models.panel import Floats, Ints
 
 
@@ -89,6 +91,22 @@ def order_log_amount(
     return min(centre + grades[grade, 1] * noise, terms.cap)
 
 
+@njit(cache=True, error_model="numpy")
+def season_odds(season: float, shock: float, missed: Floats, state: int, due: int) -> float:
+    """Factor of the odds against ordering: of the season it is, or of the due month that the account let pass.
+
+    Parameters
+    ----------
+    season, shock : factors of the simulated month
+    missed : [12] factors by month of the calendar year
+    state : index into `models.order_history.STATES`
+    due : first due month after the last order, since 1970-01
+    """
+    if FIRST_MISSED <= state <= LAST_MISSED:
+        return missed[due % MONTHS_PER_YEAR]
+    return season * shock
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
 def known_orders(book: OrderBook, first_scales: Floats, clock: Clock, span: Span, draws: Ints, ledger: Ledger) -> None:
     """Run every known buyer through the months of every path of a chunk.
@@ -105,24 +123,26 @@ def known_orders(book: OrderBook, first_scales: Floats, clock: Clock, span: Span
         ledger.planning,
         ledger.sample,
     )
-    keys, cycles, edges, months, shares = book.key, book.cycle, book.grade_edges, clock.months, clock.month_share
+    keys, edges, months, shares = book.key, book.grade_edges, clock.months, clock.month_share
     state, other = np.empty(4, np.uint64), np.empty(4, np.uint64)
     for block in range(span.first, span.last):
         draw, offset, first = draws[block], (block - span.first) * span.size, block * span.size
         shocks, terms = order_shocks(book, first_scales[draw], len(months), draw, span, block), order_terms(book, draw)
-        odds, season, ages, grades, shifts = (
+        odds, season, missed, ages, grades, shifts = (
             book.state[draw],
             book.season[draw],
+            book.missed[draw],
             book.ages[draw],
             book.grades[draw],
             book.amount_season[draw],
         )
         for number in range(len(keys)):
-            low, high, key = book.split_start[number], book.split_start[number + 1], keys[number]
+            entry, key, cycle = book.entry[draw, number], keys[number], book.cycle[draw, number]
+            low, high = book.split_start[entry], book.split_start[entry + 1]
             cells, split, states, group = (
                 book.split_cell[low:high],
                 book.split_share[low:high],
-                book.states[cycles[draw, number]],
+                book.states[cycle],
                 book.group[number],
             )
             for path in range(min(span.size, span.paths - first)):
@@ -140,7 +160,9 @@ def known_orders(book: OrderBook, first_scales: Floats, clock: Clock, span: Span
                     elif elapsed == 0:
                         continue  # it has had its order of the month that is still running
                     grade = grade_of(edges, level)
-                    against = terms.base * odds[states[elapsed]] * season[month, grade] * shocks[path, month, 0]
+                    where, due = states[elapsed], months[month] - elapsed + cycle
+                    turn = season_odds(season[month, grade], shocks[path, month, 0], missed[:, grade], where, due)
+                    against = terms.base * odds[where] * turn
                     chance = 1.0 / (1.0 + against)
                     if shares[month] < 1.0:
                         chance = 1.0 - (1.0 - chance) ** shares[month]
@@ -183,6 +205,7 @@ def first_orders(book: OrderBook, first: FirstOrders, clock: Clock, span: Span, 
     for block in range(span.first, span.last):
         draw, offset = draws[block], (block - span.first) * span.size
         shocks = order_shocks(book, first.shock_scale[draw], len(months), draw, span, block)
+        winners = first.rep_cumulative[draw]
         for territory in range(len(first.key)):
             low, high = first.rep_start[territory], first.rep_start[territory + 1]
             for month in range(len(months)):
@@ -194,8 +217,8 @@ def first_orders(book: OrderBook, first: FirstOrders, clock: Clock, span: Span, 
                     count = negative_binomial(state, rate * shocks[path, month, 2], first.dispersion[draw])
                     for number in range(count):
                         start(state, span.seed, NEW_CUSTOMERS, place, name + np.uint64(number))
-                        cells = first.cell[pick(first.rep_cumulative, low, high, uniform(state))]
-                        found = new_customer(book, first, draw, territory, month, shocks[path], orders, state)
+                        cells = first.cell[pick(winners, low, high, uniform(state))]
+                        found = new_customer(book, first, draw, territory, month, months, shocks[path], orders, state)
                         for order in range(found):
                             when, amount = np.int64(orders[order, 0]), orders[order, 1]
                             book_order(
@@ -219,6 +242,7 @@ def new_customer(
     draw: int,
     territory: int,
     born: int,
+    months: Ints,
     shocks: Floats,
     orders: Floats,
     state: Stream,
@@ -227,6 +251,7 @@ def new_customer(
 
     Parameters
     ----------
+    months : [month] since 1970-01
     shocks : [month, 3] see `order_shocks`
     orders : [month, 2] filled with month and amount of every order
 
@@ -234,18 +259,20 @@ def new_customer(
     -------
     number of orders
     """
-    terms, season, ages, grades = order_terms(book, draw), book.season[draw], book.ages[draw], book.grades[draw]
-    states = book.states[pick(book.cycle_cumulative[draw], 0, book.cycle_cumulative.shape[1], uniform(state))]
+    terms, ages, grades = order_terms(book, draw), book.ages[draw], book.grades[draw]
+    odds, season, missed = book.state[draw], book.season[draw], book.missed[draw]
+    cycle = pick(book.cycle_cumulative[draw], 0, book.cycle_cumulative.shape[1], uniform(state))
     amount = first.pool[draw, int(uniform(state) * first.pool.shape[1])]
-    level = min(math.log(amount) + first.shift[draw, territory], terms.cap)
+    level = min(math.log(amount) + first.shift[draw, territory] + first.amount_season[draw, born], terms.cap)
     orders[0, 0], orders[0, 1] = born, math.exp(level)
     elapsed, count, weight = 0, 1, 1.0
     for month in range(born + 1, len(shocks)):
         elapsed += 1
         grade = grade_of(book.grade_edges, level)
-        if uniform(state) >= 1.0 / (
-            1.0 + terms.base * book.state[draw, states[elapsed]] * season[month, grade] * shocks[month, 0]
-        ):
+        where, due = book.states[cycle, elapsed], months[month] - elapsed + cycle
+        turn = season_odds(season[month, grade], shocks[month, 0], missed[:, grade], where, due)
+        against = terms.base * odds[where] * turn
+        if uniform(state) >= 1.0 / (1.0 + against):
             continue
         shift = book.amount_season[draw, month] + shocks[month, 1]
         log_amount = order_log_amount(terms, ages, grades, grade, count, level, first.group[territory], shift, state)

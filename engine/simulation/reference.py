@@ -8,6 +8,8 @@ import numpy as np
 
 from engine.simulation.clock import Clock
 from engine.simulation.world import CLOSE, SHARE, WIN, Amounts, Odds, OrderBook, Pipeline, World
+from models.calendar import month_of_year
+from models.order_history import FIRST_MISSED, LAST_MISSED
 from models.panel import Floats, Ints
 
 
@@ -253,7 +255,10 @@ def order_months(
             elapsed[at] += 1
         grade = np.searchsorted(book.grade_edges, level, side="right")
         state = book.states[buyer["cycle"], elapsed]
-        against = book.base[draw] * book.state[draw, state] * book.season[draw, month, grade] * shocks[:, month, 0]
+        late = (state >= FIRST_MISSED) & (state <= LAST_MISSED)
+        due = month_of_year(clock.months[month] - elapsed + buyer["cycle"])
+        season = np.where(late, book.missed[draw, due, grade], book.season[draw, month, grade] * shocks[:, month, 0])
+        against = book.base[draw] * book.state[draw, state] * season
         hit = np.flatnonzero(at & (rng.random(len(elapsed)) < hazard_of(against, float(clock.month_share[month]))))
         found = order_log_amount(
             book,
@@ -280,10 +285,12 @@ def known_orders(world: World, draw: int, shocks: Floats, rng: np.random.Generat
     buyer = {name: np.tile(getattr(book, name), paths) for name in names}
     buyer |= {"cycle": np.tile(book.cycle[draw], paths), "since": np.full(paths * count, -1)}
     amount = order_months(world, draw, buyer, np.repeat(shocks, count, axis=0), rng)
-    owner = np.repeat(np.arange(count), np.diff(book.split_start))
-    split = amount.reshape(paths, count, -1)[:, owner] * book.split_share[:, None]  # [path, split, month]
+    first, last = book.split_start[book.entry[draw]], book.split_start[book.entry[draw] + 1]
+    owner = np.repeat(np.arange(count), last - first)
+    row = np.concatenate([np.arange(low, high) for low, high in zip(first, last, strict=True)])
+    split = amount.reshape(paths, count, -1)[:, owner] * book.split_share[row, None]  # [path, split, month]
     revenue = np.zeros((len(world.cells.rep), paths, len(world.clock.months)))
-    np.add.at(revenue, book.split_cell, split.swapaxes(0, 1))
+    np.add.at(revenue, book.split_cell[row], split.swapaxes(0, 1))
     return revenue.swapaxes(0, 1)
 
 
@@ -299,9 +306,9 @@ def first_orders(world: World, draw: int, shocks: Floats, rng: np.random.Generat
     path, territory, born = (np.repeat(index, count.reshape(-1)) for index in np.indices(rate.shape).reshape(3, -1))
     if not len(path):
         return revenue
-    entry = _entries(first.rep_cumulative, first.rep_start, territory, rng)
+    entry = _entries(first.rep_cumulative[draw], first.rep_start, territory, rng)
     pool = first.pool[draw, rng.integers(0, first.pool.shape[1], len(path))]
-    level = np.minimum(np.log(pool) + first.shift[draw, territory], book.cap)
+    level = np.minimum(np.log(pool) + first.shift[draw, territory] + first.amount_season[draw, born], book.cap)
     cumulative = np.broadcast_to(book.cycle_cumulative[draw], (len(path), book.cycle_cumulative.shape[1]))
     buyer = {
         "cycle": _choose(cumulative, rng),

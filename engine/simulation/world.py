@@ -204,6 +204,7 @@ class OrderBook(NamedTuple):
     cycle_cumulative : [D, cycle] of accounts yet to come
     states : [cycle, elapsed] state of every pair
     base, state, season : [D], [D, state], [D, month, grade]
+    missed : [D, 12, grade] by month of the calendar year
     grade_edges : [grade - 1]
     ages : [D, age class, 2] carry-over and log effect
     grades : [D, grade, 3] log effect, SD, chance of an odd order
@@ -211,7 +212,8 @@ class OrderBook(NamedTuple):
     amount_season : [D, month]
     shock_scale, amount_shock_scale : [D]
     decay, cap : see there
-    split_start : [buyer + 1] first split of every buyer
+    entry : [D, buyer] index of the pair of account and rep who books its orders
+    split_start : [pair + 1] first split of every pair
     split_cell, split_share : [split]
     """
 
@@ -227,6 +229,7 @@ class OrderBook(NamedTuple):
     base: Floats
     state: Floats
     season: Floats
+    missed: Floats
     grade_edges: Floats
     ages: Floats
     grades: Floats
@@ -236,6 +239,7 @@ class OrderBook(NamedTuple):
     amount_shock_scale: Floats
     decay: float
     cap: float
+    entry: Ints
     split_start: Ints
     split_cell: Ints
     split_share: Floats
@@ -248,12 +252,12 @@ class FirstOrders(NamedTuple):
     ----------
     key : [territory] names its streams
     rate, shift : [D, territory]
-    season : [D, month]
+    season, amount_season : [D, month] factor of the rate, log effect on the amount
     shock_scale, dispersion : [D]
     pool : [D, pool] amounts
     group : [territory]
     rep_start : [territory + 1] first entry of every territory's list of reps
-    rep_cumulative : [entry]
+    rep_cumulative : [D, entry]
     cell : [entry, split]
     share : [split] product mix of new customers
     """
@@ -262,6 +266,7 @@ class FirstOrders(NamedTuple):
     rate: Floats
     shift: Floats
     season: Floats
+    amount_season: Floats
     shock_scale: Floats
     dispersion: Floats
     pool: Floats
