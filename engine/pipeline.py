@@ -152,6 +152,7 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
     from engine.methods.combined_outcomes import in_the_light_of
     from engine.planning.allocate import plan_territories
     from engine.planning.quotas import propose
+    from engine.planning.shares import spread_report
     from engine.planning.skill import rep_skill
     from engine.planning.verification import simulate_run
     from models.fit import fit_all
@@ -174,7 +175,10 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
         if outcomes.planning is not None and fresh is not None:
             allocation = plan_territories(config, panel, (outcomes.planning, fresh), quotas, known.decisions)
     skill = rep_skill(panel, draws)
-    return ForecastResult(config, panel, draws, outcomes, quotas, allocation, skill, known.issues, known.track_record)
+    spread = spread_report(panel, seed_for(config.seed, "shares"))
+    return ForecastResult(
+        config, panel, draws, outcomes, quotas, allocation, skill, known.issues, known.track_record, spread
+    )
 
 
 def _sampling(config: RunConfig, known: Known) -> RunConfig:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.planning.quotas import QuotaBook
+from engine.planning.shares import SpreadReport
 from engine.simulation.outcomes import Outcomes
 from engine.track_record import TrackRecord
 from models.draws import Draws
@@ -74,6 +75,7 @@ class ForecastResult:
     skill : None without a pipeline leg
     issues : data_issues.csv
     track_record : the newest backtest that the run may know
+    spread : what rep, territory and luck explain; None where there is too little to split
     """
 
     config: "RunConfig"
@@ -85,6 +87,7 @@ class ForecastResult:
     skill: RepSkill | None
     issues: "pd.DataFrame"
     track_record: TrackRecord | None = None
+    spread: SpreadReport | None = None
 
     @property
     def converged(self) -> bool:

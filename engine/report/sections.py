@@ -8,6 +8,7 @@ import pandas as pd
 from engine.report import figures
 from engine.report.names import anonymous
 from engine.report.page import Column, PageFigure, Section, make_table
+from engine.report.shares_section import shares_section
 from engine.report.terminal import company_row
 from engine.report.track_section import track_section
 from engine.results import ForecastResult
@@ -25,6 +26,7 @@ def sections_of(result: ForecastResult, tables: Tables) -> list[Section]:
         _plan(result, tables),
         _deals(tables),
         _skill(result, tables),
+        shares_section(result.spread),
         track_section(result, tables["backtest"]),
         _data(tables),
         _checks(result),
