@@ -11,9 +11,10 @@ from models.diagnostics import diagnose
 from models.draws import Diagnostics, OrderDraws
 from models.first_orders import draw_first_amounts, first_orders
 from models.order_cycles import PRIOR_CHANCE, draw_cycles, fit_cycles
-from models.order_history import DUE, account_months, latest_state, order_history
+from models.order_history import DUE, account_months, latest_state, order_history, usual_gap
 from models.order_parts import CARRY_MEAN, Fit, fit_amounts, fit_first, fit_timing
 from models.order_rows import amount_rows, grade_edges, group_level, order_cells, product_split
+from models.order_sellers import draw_first_sellers, draw_sellers, next_sellers, rep_visits
 from models.panel import Floats, Panel
 from models.settings import ModelSettings
 
@@ -50,14 +51,18 @@ def fit_bookings(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Orde
     rng = np.random.default_rng(seeds[3])
     draws = sampler.chains * sampler.draws
     cycle, cycle_share = draw_cycles(cycles, latest.orders, draws, rng)
-    pool, shift = draw_first_amounts(first, draws, chosen.pool, len(panel.territories), rng)
+    pool, shift, first_amount_season = draw_first_amounts(first, draws, chosen.pool, len(panel.territories), rng)
     split_account, split_product, split_share = product_split(panel, history, chosen.split_months)
     odd = 1 / (1 + np.exp(-amounts.draws("odd_logit")))
-    state, season = _timing_draws(timing, grades)
+    state, season, missed = _timing_draws(timing, grades)
+    visits, gap = rep_visits(panel), usual_gap(history)
+    sellers = next_sellers(panel, visits)
+    winners = draw_first_sellers(panel, visits, sellers, gap, draws, rng)
     return OrderDraws(
         base=state[:, DUE],
         state=state - state[:, [DUE]],
         season=season,
+        missed=missed,
         shock_scale=timing.scales["shock"],
         cycle=cycle,
         cycle_share=cycle_share,
@@ -84,22 +89,29 @@ def fit_bookings(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Orde
         first_dispersion=firsts.draws("dispersion"),
         first_pool=pool,
         first_shift=shift,
+        first_amount_season=first_amount_season,
         first_group=np.full(len(panel.territories), float(group[history.account].mean())),
         split_account=split_account,
         split_product=split_product,
         split_share=split_share,
+        seller=draw_sellers(panel, visits, sellers, gap, draws, rng),
+        first_seller_territory=winners.territory,
+        first_seller=winners.rep,
+        first_seller_share=winners.share,
     ), _together(
         [_diagnose(fit) for fit in (timing, amounts, firsts)], len(months) + len(history), len(cells) + len(rows)
     )
 
 
-def _timing_draws(timing: Fit, grades: int) -> tuple[Floats, Floats]:
-    """Logit [D, state] of states, and departures [D, month of year, grade] from it."""
+def _timing_draws(timing: Fit, grades: int) -> tuple[Floats, Floats, Floats]:
+    """Logit [D, state] of states, and departures from it [D, month of year, grade]: on time, after a miss."""
     effects = timing.effects
     season = np.repeat(effects["season"][:, :, None], grades, axis=2)
+    missed = np.repeat(effects["missed"][:, :, None], grades, axis=2)
     if grades > 1:
         season = season + effects["season_grade"].reshape(-1, season.shape[1], grades) + effects["grade"][:, None, :]
-    return effects["state"] + logit(PRIOR_CHANCE), season
+        missed = missed + effects["grade"][:, None, :]
+    return effects["state"] + logit(PRIOR_CHANCE), season, missed
 
 
 def _first_rate(firsts: Fit, territories: int) -> Floats:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 WEEKS_PER_MONTH = 4
 WEEKS_PER_QUARTER = 12
+MONTHS_PER_QUARTER = 3
 MONTHS_PER_YEAR = 12
 FIRST_DAY_OF_WEEK = np.array([1, 9, 16, 24])
 """Day of the month on which each of its four weeks begins."""

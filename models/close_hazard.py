@@ -16,7 +16,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from models.calendar import WEEKS_PER_QUARTER
+from models.calendar import MONTHS_PER_QUARTER, WEEKS_PER_QUARTER
 from models.closing_cells import QUARTER_END_WEEK, Effects, close_side, covariates, win_side
 from models.deal_weeks import DealWeeks, deal_weeks, first_stages, has_stages, shock_months, size_edges
 from models.diagnostics import diagnose
@@ -39,7 +39,7 @@ THINNING = 2
 """Steps per draw kept: a step is cheap here, what follows from a draw (the simulation) is not."""
 
 BLOCKS = (
-    ("base", "age", "stage"),
+    ("base", "age", "age_month", "stage"),
     ("quarter_end", "week", "shock"),
     ("size", "segment", "product"),
     ("territory", "rep"),
@@ -48,7 +48,7 @@ BLOCKS = (
 
 
 @dataclass(frozen=True)
-class _Problem:
+class Problem:
     """All that the model is built from."""
 
     rows: DealWeeks
@@ -75,9 +75,8 @@ def fit_closing(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Closi
     rows = deal_weeks(panel)
     if not panel.has_pipeline or not rows.closing.any():
         return None
-    problem = _prepare(panel, rows, settings)
-    sampler = settings.sampler
-    trace = sample(_model(problem), sampler.model_copy(update={"draws": sampler.draws * THINNING}), seed)
+    problem = prepare(panel, rows, settings)
+    trace = sample(closing_model(problem), settings.sampler, seed, THINNING)
     names = ("beta", "scale", "correlation")
     cells = len(problem.close.cells.count) + len(problem.win.cells.count)
     return (
@@ -86,7 +85,7 @@ def fit_closing(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Closi
     )
 
 
-def _prepare(panel: Panel, rows: DealWeeks, settings: ModelSettings) -> _Problem:
+def prepare(panel: Panel, rows: DealWeeks, settings: ModelSettings) -> Problem:
     """Counts of both sides and the coordinates to sample them in."""
     closing = settings.closing
     edges = size_edges(panel, closing.size_bins)
@@ -95,13 +94,13 @@ def _prepare(panel: Panel, rows: DealWeeks, settings: ModelSettings) -> _Problem
     close = close_side(levels, rows, closing)
     win = win_side(levels, rows, panel, closing)
     white = joined([whiten(close.cells, USUAL_CLOSE_LOGIT), whiten(win.cells, 0.0)])
-    return _Problem(rows, months, edges, close, win, white)
+    return Problem(rows, months, edges, close, win, white)
 
 
-def _model(problem: _Problem) -> pm.Model:
+def closing_model(problem: Problem) -> pm.Model:
     """Joint model of both sides. Effects: close side, then win side; the shocks are the last of each."""
     close, win, white = problem.close.cells, problem.win.cells, problem.white
-    split, total, months = len(close.group), len(close.group) + len(win.group), len(problem.months)
+    split, total = len(close.group), len(close.group) + len(win.group)
     free = np.concatenate([close.free, win.free])
     prior = np.concatenate([close.scale, win.scale])
     group = np.concatenate([close.group, win.group + len(close.scale)])
@@ -124,15 +123,23 @@ def _model(problem: _Problem) -> pm.Model:
             pm.Data("factor", white.factor), random
         )
         mixing = pm.Data("mixing", np.hstack([white.from_fixed, white.from_random]))
-        beta = pm.Deterministic(
-            "beta", pm.Data("centre", white.centre) + pt.dot(mixing, pt.concatenate([fixed, turned]))
+        core = pm.Data("centre", white.centre) + pt.dot(mixing, pt.concatenate([fixed, turned]))
+        own = 1 / (
+            pm.Data("leaf_information", white.leaf_information)
+            + scale[pm.Data("leaf_learned", place[white.leaf_group])] ** -2
         )
+        pull = pm.Data("leaf_pull", white.leaf_pull) - pt.dot(pm.Data("coupling", white.coupling), core)
+        leaf = own * pull + pt.sqrt(own) * pm.Flat("leaf", shape=len(white.leaf_group))
+        beta = pm.Deterministic("beta", pt.concatenate([core, leaf])[pm.Data("order", white.order)])
         sigma = pt.concatenate([scale, pm.Data("scale_fixed", prior[~free])])[pm.Data("group", place[group])]
         unit = beta / sigma
-        first, second = unit[split - months : split], unit[total - months :]
+        months = pm.Data("months", np.array(float(len(problem.months))))
+        shocks = pm.Data("shocks", np.stack([np.arange(end - len(problem.months), end) for end in (split, total)]))
+        first, second = unit[shocks[0]], unit[shocks[1]]
         # N(0, 1) density of all, corrected to that of a correlated pair for the shocks; plus the Jacobian of the map.
         pair = (first**2 + second**2) - (first**2 - 2 * correlation * first * second + second**2) / (1 - correlation**2)
-        pm.Potential("prior", -0.5 * (unit**2).sum() + 0.5 * pt.log(variance).sum() - pt.log(sigma).sum())
+        log_jacobian = 0.5 * pt.log(variance).sum() + 0.5 * pt.log(own).sum()
+        pm.Potential("prior", -0.5 * (unit**2).sum() + log_jacobian - pt.log(sigma).sum())
         pm.Potential("pairs", 0.5 * pair.sum() - 0.5 * months * pt.log1p(-(correlation**2)))
         combined = pt.concatenate([beta, pt.zeros(1)])[parts].sum(axis=0)
         logit = shift + combined[sums].sum(axis=0)
@@ -141,7 +148,7 @@ def _model(problem: _Problem) -> pm.Model:
     return model
 
 
-def _nested(problem: _Problem) -> tuple[Ints, Ints]:
+def _nested(problem: Problem) -> tuple[Ints, Ints]:
     """Two small gathers instead of a large one: effects that often occur together are summed once for all their cells.
 
     Returns
@@ -168,10 +175,10 @@ def _nested(problem: _Problem) -> tuple[Ints, Ints]:
 
 
 def _draws(
-    panel: Panel, problem: _Problem, trace: Trace, settings: ModelSettings, rng: np.random.Generator
+    panel: Panel, problem: Problem, trace: Trace, settings: ModelSettings, rng: np.random.Generator
 ) -> ClosingDraws:
     """Posterior draws under the names of `ClosingDraws`."""
-    beta = trace.draws("beta", THINNING)
+    beta = trace.draws("beta")
     split = len(problem.close.cells.group)
     sizes = {
         "age": len(settings.closing.age_bins),
@@ -182,15 +189,16 @@ def _draws(
         "territory": len(panel.territories),
         "rep": len(panel.reps.labels),
     }
-    close = _named_effects(beta[:, :split], problem.close, sizes)
+    close = _named_effects(beta[:, :split], problem.close, sizes | {"age_month": sizes["age"] * MONTHS_PER_QUARTER})
     win = _named_effects(beta[:, split:], problem.win, sizes)
-    learned = trace.draws("scale", THINNING)
+    learned = trace.draws("scale")
     last_of_close = int(problem.close.cells.free.sum()) - 1
     moves, first = _stage_draws(panel, problem.rows, len(beta), rng)
     return ClosingDraws(
         age_bins=np.array(settings.closing.age_bins),
         size_edges=problem.edges,
         close_base=close["base"] + USUAL_CLOSE_LOGIT,
+        close_age_month=close["age_month"].reshape(len(beta), MONTHS_PER_QUARTER, -1),
         **{f"close_{name}": close[name] for name in ("age", "stage", "week", "size", "segment", "product")},
         win_base=win["base"],
         **{
@@ -198,7 +206,7 @@ def _draws(
             for name in ("age", "stage", "week", "size", "segment", "product", "territory", "rep")
         },
         shock_scale=learned[:, [last_of_close, -1]],
-        shock_correlation=trace.draws("correlation", THINNING),
+        shock_correlation=trace.draws("correlation"),
         shock_months=problem.months,
         shocks=np.stack([close["shock"], win["shock"]], axis=2),
         stage_move=moves,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.calendar import WEEKS_PER_MONTH, WEEKS_PER_QUARTER, week_of_quarter
+from models.calendar import MONTHS_PER_QUARTER, WEEKS_PER_MONTH, WEEKS_PER_QUARTER, week_of_quarter
 from models.deal_weeks import DealWeeks, age_bin, has_stages, size_bin
 from models.panel import WON, Bools, Floats, Ints, Panel
 from models.settings import ClosingSettings
@@ -18,7 +18,10 @@ from models.whitening import LogitCells
 QUARTER_END_WEEK = WEEKS_PER_QUARTER - WEEKS_PER_MONTH
 """First week of the last month of a quarter."""
 
-KEPT = ("age", "quarter_end", "week", "rep", "shock")
+KEY_SPACE = 2**22
+"""Largest table of combinations that is kept while rows are told apart."""
+
+KEPT = ("age", "age_month", "quarter_end", "week", "rep", "shock")
 """Covariates that are never left out: those of time carry the forecast, and reps are what is asked for."""
 
 
@@ -58,6 +61,7 @@ def covariates(panel: Panel, rows: DealWeeks, settings: ClosingSettings, edges: 
     sized = size_bin(deals.list_amount, edges)
     levels = {
         "age": age_bin(rows.age, np.array(settings.age_bins)),
+        "age_month": age_bin(rows.age, np.array(settings.age_bins)) + len(settings.age_bins) * (week // WEEKS_PER_MONTH),
         "stage": rows.stage,
         "quarter_end": (week >= QUARTER_END_WEEK).astype(np.int64),
         "week": week,
@@ -70,6 +74,7 @@ def covariates(panel: Panel, rows: DealWeeks, settings: ClosingSettings, edges: 
     }
     sizes = {
         "age": len(settings.age_bins),
+        "age_month": len(settings.age_bins) * MONTHS_PER_QUARTER,
         "stage": len(panel.stages) if has_stages(panel) else 1,
         "quarter_end": 2,
         "week": WEEKS_PER_QUARTER,
@@ -86,7 +91,7 @@ def covariates(panel: Panel, rows: DealWeeks, settings: ClosingSettings, edges: 
 def close_side(all_rows: Covariates, rows: DealWeeks, settings: ClosingSettings) -> Effects:
     """Binomial counts of closing among the complete deal-weeks."""
     chosen = rows.complete
-    names = ("age", "stage", "quarter_end", "week", "size", "segment", "product", "shock")
+    names = ("age", "age_month", "stage", "quarter_end", "week", "size", "segment", "product", "shock")
     return _effects(_subset(all_rows, names, chosen), rows.closing[chosen].astype(float), settings)
 
 
@@ -147,25 +152,40 @@ def _scales(names: list[str], settings: ClosingSettings) -> tuple[Floats, Bools]
         "stage": settings.stage_scale,
         "quarter_end": settings.quarter_scale,
     }
-    learned = {"shock": settings.shock_scale}
+    learned = {"shock": settings.shock_scale, "age_month": settings.age_month_scale}
     scale = [fixed.get(name, learned.get(name, settings.effect_scale)) for name in names]
     return np.array(scale), np.array([name not in fixed for name in names])
 
 
 def _distinct(rows: Covariates, names: list[str]) -> tuple[Ints, Ints]:
-    """First row of every distinct combination, and the combination of every row."""
-    key = np.zeros(len(next(iter(rows.levels.values()))), dtype=np.int64)
+    """First row of every distinct combination, in the order of the levels, and the combination of every row."""
+    key, space = np.zeros(len(next(iter(rows.levels.values()))), dtype=np.int64), 1
     for name in names:
-        # Compressing as we go keeps the key far from overflow however many covariates there are.
-        key = np.unique(key * (rows.sizes[name] + 1) + rows.levels[name] + 1, return_inverse=True)[1]
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    return first, inverse
+        if space * (rows.sizes[name] + 1) > KEY_SPACE:
+            key, space = _compressed(key, space)
+        space *= rows.sizes[name] + 1
+        key = key * (rows.sizes[name] + 1) + rows.levels[name] + 1
+    key, count = _compressed(key, space)
+    first = np.empty(count, dtype=np.int64)
+    first[key[::-1]] = np.arange(len(key))[::-1]
+    return first, key
+
+
+def _compressed(key: Ints, space: int) -> tuple[Ints, int]:
+    """Keys renumbered without gaps, in their order, and how many there are: a table of the space beats sorting."""
+    if space > 2 * KEY_SPACE:
+        values, inverse = np.unique(key, return_inverse=True)
+        return inverse, len(values)
+    seen = np.zeros(space, dtype=bool)
+    seen[key] = True
+    return (np.cumsum(seen) - 1)[key], int(seen.sum())
 
 
 def _determines(level: Ints, other: Ints) -> bool:
     """Whether rows equal in one covariate are equal in the other."""
-    pairs = np.unique(np.stack([level, other]), axis=1)
-    return len(np.unique(pairs[0])) == pairs.shape[1]
+    span = int(other.max(initial=0)) + 2
+    seen = np.bincount((level + 1) * span + other + 1, minlength=(int(level.max(initial=0)) + 2) * span) > 0
+    return bool((seen.reshape(-1, span).sum(axis=1) <= 1).all())
 
 
 def _information(level: Ints, age: Ints, success: Floats) -> float:

@@ -17,7 +17,6 @@ Vehtari, Simpson, Gelman, Yao and Gabry (2024), Pareto smoothed importance sampl
 from dataclasses import dataclass
 
 import numpy as np
-from arviz_stats.base import array_stats
 from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 from scipy.sparse import csr_array, hstack
@@ -263,6 +262,8 @@ def _scales(sums: _Sums, draws: int, rng: np.random.Generator) -> tuple[Floats, 
         proposal = multivariate_t(centre, covariance * WIDER, df=TAIL, seed=rng)
         points = proposal.rvs(count).reshape(count, -1)
         log_ratio = np.array([_log_posterior(sums, x) for x in points]) - proposal.logpdf(points)
+        from arviz_stats.base import array_stats  # half a second, which a run that finds itself unchanged need not wait
+
         log_weight, k_hat = array_stats.psislw(-log_ratio)
         weight = np.exp(log_weight - log_weight.max())
         weight /= weight.sum()

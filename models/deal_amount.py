@@ -20,7 +20,7 @@ from models.diagnostics import diagnose
 from models.draws import AmountDraws, Diagnostics
 from models.fitting import sample
 from models.panel import WON, Bools, Floats, Ints, Panel
-from models.pooling import Group, Pooled, Working, approximate, members, predictor
+from models.pooling import Group, Pooled, Working, approximate, predictor
 from models.settings import AmountSettings, ModelSettings
 
 USUAL_DOF = 6.0
@@ -79,9 +79,8 @@ def fit_amounts(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Amoun
     middle = float(np.median(np.repeat(rows.log_ratio, rows.count.astype(int)))) if len(rows.count) else 0.0
     pooled = _pooled(panel, rows, asked, middle)
     model = _model(rows, pooled, asked)
-    sampler = settings.sampler.model_copy(update={"draws": settings.sampler.draws * THINNING})
-    trace = sample(model, sampler, seed)
-    effects = {name: trace.draws("effects", THINNING)[:, where] for name, where in pooled.slices().items()}
+    trace = sample(model, settings.sampler, seed, THINNING)
+    effects = {name: trace.draws("effects")[:, where] for name, where in pooled.slices().items()}
     count = len(effects["base"])
     rng = np.random.default_rng([seed, 1])
     mean, sd = list_distribution(panel, listed, asked, middle)
@@ -90,8 +89,8 @@ def fit_amounts(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Amoun
     listing = rng.beta(0.5 + exact.sum(), 0.5 + (won & ~zero & (listed > 0)).sum() - exact.sum(), count)
     draws = AmountDraws(
         base=effects["base"][:, 0] + middle,
-        scale=trace.draws("noise", THINNING),
-        dof=trace.draws("dof", THINNING),
+        scale=trace.draws("noise"),
+        dof=trace.draws("dof"),
         zero=nothing,
         exact=(1 - nothing) * listing,
         product=effects["product"] * products_with_multiple(panel, rows),
@@ -162,11 +161,11 @@ def list_distribution(panel: Panel, listed: Floats, settings: AmountSettings, mi
 
 def _pooled(panel: Panel, rows: Multiples, settings: AmountSettings, middle: float) -> Pooled:
     groups = (
-        Group("base", np.ones((len(rows.count), 1)), 1.0, free=False),
+        Group("base", np.zeros(len(rows.count), dtype=np.int64), 1, 1.0, free=False),
         # Not learned: a handful of products or segments says little about their spread, and much about each of them.
-        Group("product", members(rows.product, len(panel.products.labels)), settings.effect_scale, free=False),
-        Group("segment", members(rows.segment, len(panel.segments)), settings.effect_scale, free=False),
-        Group("rep", members(rows.rep, len(panel.reps.labels)), settings.effect_scale, free=True),
+        Group("product", rows.product, len(panel.products.labels), settings.effect_scale, free=False),
+        Group("segment", rows.segment, len(panel.segments), settings.effect_scale, free=False),
+        Group("rep", rows.rep, len(panel.reps.labels), settings.effect_scale, free=True),
     )
     return Pooled(groups, np.full(len(rows.count), middle))
 
@@ -177,7 +176,7 @@ def _model(rows: Multiples, pooled: Pooled, settings: AmountSettings) -> pm.Mode
     _, white = approximate(pooled, _student_working(rows, spread))
     with pm.Model() as model:
         mean = predictor("effects", pooled, white)
-        noise = pm.LogNormal("noise", np.log(spread), 1.0)
+        noise = pm.LogNormal("noise", pm.Data("usual_log_noise", np.log(spread)), 1.0)
         dof = pm.Deterministic("dof", LEAST_DOF + pm.LogNormal("dof_above", np.log(USUAL_DOF), 0.7))
         y, count = pm.Data("log_ratio", rows.log_ratio), pm.Data("count", rows.count)
         density = pt.gammaln((dof + 1) / 2) - pt.gammaln(dof / 2) - 0.5 * pt.log(dof) - pt.log(noise)

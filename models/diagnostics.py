@@ -41,6 +41,7 @@ def diagnose(model: str, trace: Trace, names: tuple[str, ...], rows: int, cells:
         rows=rows,
         cells=cells,
         parameters=trace.parameters,
+        k_hat=trace.k_hat,
     )
 
 

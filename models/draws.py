@@ -18,9 +18,11 @@ class Diagnostics:
     model : name of the sub-model
     r_hat : largest split R-hat over parameters (Vehtari et al. 2021, doi:10.1214/20-BA1221)
     ess : smallest bulk or tail effective sample size over parameters
-    divergences : number of divergent transitions after tuning
+    divergences : number of divergent transitions after tuning; all draws where the fast tier found no mode
     rows, cells : records before and after rows with equal covariates are summed
     parameters : number of free parameters
+    k_hat : Pareto shape of the fast tier's importance ratios, None for chains. Below 0.7 its draws are corrected to the
+        posterior; above, they are the normal approximation, which the gate does not refuse (a test holds it to NUTS)
     """
 
     model: str
@@ -30,6 +32,7 @@ class Diagnostics:
     rows: int
     cells: int
     parameters: int
+    k_hat: float | None = None
 
     def converged(self) -> bool:
         """The gate: R-hat below 1.01, ESS above 400, no divergences."""
@@ -40,8 +43,8 @@ class Diagnostics:
 class ClosingDraws:
     """Weekly hazard of closing and of winning given closing.
 
-    ``logit P(close | open) = close_base + close_age + close_stage + close_week + close_size + close_segment +
-    close_product + shock[month, 0]`` and ``logit P(win | close)`` likewise with ``win_*`` and shock ``[month, 1]``.
+    ``logit P(close | open) = close_base + close_age + close_age_month[month of quarter] + close_stage + close_week +
+    close_size + close_segment + close_product + shock[month, 0]`` and ``logit P(win | close)`` likewise with ``win_*`` and shock ``[month, 1]``.
 
     Attributes
     ----------
@@ -49,6 +52,7 @@ class ClosingDraws:
     size_edges : [size - 1] inner edges of the size bins on the log of the list amount; unknown amounts are in bin 0
     close_base, win_base : [D]
     close_age, win_age : [D, age]
+    close_age_month : [D, month of quarter, age] what the month of a quarter does to deals of an age beyond the two
     close_stage, win_stage : [D, stage]
     close_week, win_week : [D, 12] week of the quarter
     close_size, win_size : [D, size]
@@ -68,6 +72,7 @@ class ClosingDraws:
     size_edges: Floats
     close_base: Floats
     close_age: Floats
+    close_age_month: Floats
     close_stage: Floats
     close_week: Floats
     close_size: Floats
@@ -159,25 +164,31 @@ class OrderDraws:
     month in question, so 1 in the month after an order), ``orders``, ``level`` and ``weight``:
 
     - ``grade = sum(level >= grade_edges)`` (0 to grade - 1), ``age = min(orders, age classes) - 1``;
-    - it orders with ``logit = base + state[order_state(cycle, elapsed)] + season[month of year, grade] + shock``
-      (`models.order_history.order_state`), ``shock`` shared by all accounts in a month, normal with ``shock_scale``;
+    - ``s = order_state(cycle, elapsed)`` (`models.order_history.order_state`); unless it has let a due month pass, it
+      orders with ``logit = base + state[s] + season[month of year, grade] + shock``, ``shock`` shared by all accounts
+      in a month, normal with ``shock_scale``;
+    - where it has (``FIRST_MISSED <= s <= LAST_MISSED``), it orders with ``logit = base + state[s] + missed[month of
+      year of (month - elapsed + cycle), grade]``: what counts is the season of the month that it let pass;
     - with chance ``odd_chance[grade]`` the log amount is normal with ``odd_mean``, ``odd_sd`` (an order unlike the
       account), else normal with SD ``amount_scale[grade]`` around ``carry[age] * level + (1 - carry[age]) * group +
       amount_age[age] + amount_grade[grade] + amount_season[month of year] + amount_shock``; never more than ``cap``;
     - after an order of log amount x: ``elapsed = 0``, ``orders += 1``, ``weight = 1 + (1 - decay) * weight``,
-      ``level += (x - level) / weight``.
+      ``level += (x - level) / weight``;
+    - ``seller`` books all its orders.
 
     First orders of accounts not known yet arrive per territory and month, negative binomial with mean
     ``first_rate[territory] * exp(first_season[month of year] + first_shock)``; the amount is
-    ``first_pool[random] * exp(first_shift[territory])``, never more than ``exp(cap)``. From then on such an account
-    goes on as above with ``cycle`` drawn from ``cycle_share``, ``elapsed = 0``, ``orders = 1``, ``level = log amount``,
-    ``weight = 1`` and ``group = first_group[territory]``.
+    ``first_pool[random] * exp(first_shift[territory] + first_amount_season[month of year])``, never more than
+    ``exp(cap)``. From then on such an account goes on as above with ``cycle`` drawn from ``cycle_share``,
+    ``elapsed = 0``, ``orders = 1``, ``level = log amount``, ``weight = 1`` and ``group = first_group[territory]``; one
+    of its territory's ``first_seller`` books all its orders.
 
     Attributes
     ----------
     base : [D]
     state : [D, state]
     season : [D, 12, grade] by month of the calendar year
+    missed : [D, 12, grade] by month of the calendar year of the first due month without an order
     shock_scale : [D] SD of the monthly shock to ordering
     cycle : [D, account] int, months between orders, drawn from the account's own posterior; 0 orders without a cycle
     cycle_share : [D, cycle] share of each cycle length 0 to 12 among all accounts, rows sum to one
@@ -201,15 +212,22 @@ class OrderDraws:
     first_shock_scale : [D] SD of the monthly shock to first orders that all territories share
     first_dispersion : [D] negative binomial alpha per territory and month: variance = mean + mean^2 / alpha
     first_pool : [D, pool] amounts of first orders, resampled anew in every draw (Bayesian bootstrap)
-    first_shift : [D, territory] log effect
+    first_shift : [D, territory] log effect on the amount
+    first_amount_season : [D, 12] log effect on the amount
     first_group : [territory] log amount typical of a new account
     split_account, split_product, split_share : [split] expected share of each product in an account's orders; shares of
         an account sum to one; account NONE holds the mix of new accounts
+    seller : [D, account] rep who books the account's orders from now on, NONE nobody: drawn, since reps stand in for
+        each other and hand over books
+    first_seller_territory, first_seller : [entry] a territory and a rep who wins new customers there, territory after
+        territory; rep NONE for newcomers
+    first_seller_share : [D, entry] chances, of every territory summing to one
     """
 
     base: Floats
     state: Floats
     season: Floats
+    missed: Floats
     shock_scale: Floats
     cycle: Ints
     cycle_share: Floats
@@ -236,10 +254,15 @@ class OrderDraws:
     first_dispersion: Floats
     first_pool: Floats
     first_shift: Floats
+    first_amount_season: Floats
     first_group: Floats
     split_account: Ints
     split_product: Ints
     split_share: Floats
+    seller: Ints
+    first_seller_territory: Ints
+    first_seller: Ints
+    first_seller_share: Floats
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.calendar import MONTHS_PER_YEAR, month_of_year
 from models.order_history import OrderHistory, usual_gap
 from models.panel import NONE, Floats, Ints, Panel
 
@@ -23,7 +24,7 @@ class FirstOrders:
     counts : [territory, month] first orders
     months : [month] months since 1970-01, consecutive, complete
     unplaced : factor by which the counts miss first orders of accounts without a territory, 1 or more
-    amounts : [order] money
+    amounts, month : [order] money, months since 1970-01
     territory : [order] index into the panel's territories, NONE unknown
     """
 
@@ -31,6 +32,7 @@ class FirstOrders:
     months: Ints
     unplaced: float
     amounts: Floats
+    month: Ints
     territory: Ints
 
 
@@ -52,6 +54,7 @@ def first_orders(panel: Panel, history: OrderHistory) -> FirstOrders:
         months=months,
         unplaced=float(seen.sum() / placed.sum()) if placed.any() else 1.0,
         amounts=np.exp(history.log_amount[first][of_amounts]),
+        month=month[of_amounts],
         territory=territory[of_amounts],
     )
 
@@ -68,33 +71,44 @@ def account_territory(panel: Panel) -> Ints:
 
 def draw_first_amounts(
     first: FirstOrders, draws: int, size: int, territories: int, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Pools of amounts [draw, size] and log effects of the territories [draw, territory].
+) -> tuple[Floats, Floats, Floats]:
+    """Pools of amounts [draw, size], and log effects of territories [draw, territory] and of seasons [draw, 12].
 
     The pool of a draw is a sample with replacement under random weights, so that a new amount drawn from it has the
     uncertainty of few data; no shape of the distribution is assumed, since first orders are often of two kinds, trials
-    and full assortments. A territory's effect is the posterior of a normal mean around the others' (empirical Bayes).
+    and full assortments. It holds amounts as they would be in an average season and territory.
 
     References
     ----------
     Rubin (1981), The Bayesian bootstrap, doi:10.1214/aos/1176345338.
     """
-    n = len(first.amounts)
+    n, log_amount = len(first.amounts), np.log(first.amounts)
+    expected, season = _group_effects(log_amount, month_of_year(first.month), MONTHS_PER_YEAR, draws, rng)
+    log_amount = log_amount - expected[month_of_year(first.month)]
+    expected, territory = _group_effects(log_amount, first.territory, territories, draws, rng)
+    amounts = np.exp(log_amount - np.append(expected, 0.0)[first.territory])
     pool = np.empty((draws, size))
     for draw in range(draws):
-        pool[draw] = first.amounts[rng.choice(n, size=size, p=rng.dirichlet(np.ones(n)))]
-    return pool, _territory_shift(first, draws, territories, rng)
+        pool[draw] = amounts[rng.choice(n, size=size, p=rng.dirichlet(np.ones(n)))]
+    return pool, territory, season
 
 
-def _territory_shift(first: FirstOrders, draws: int, territories: int, rng: np.random.Generator) -> Floats:
-    """Posterior draws of the territories' log effects; those without data get the prior."""
-    log_amount, known = np.log(first.amounts), first.territory != NONE
-    number = np.bincount(first.territory[known], minlength=territories)
-    total = np.bincount(first.territory[known], weights=log_amount[known] - log_amount.mean(), minlength=territories)
+def _group_effects(
+    log_amount: Floats, group: Ints, size: int, draws: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Log effects of groups: expected [group] and drawn [draw, group]; those without data get the prior.
+
+    The posterior of normal means around their common one, whose spread is estimated (empirical Bayes). ``group`` is an
+    index, NONE unknown.
+    """
+    known = group != NONE
+    number = np.bincount(group[known], minlength=size)
+    total = np.bincount(group[known], weights=log_amount[known] - log_amount.mean(), minlength=size)
     mean = total / np.maximum(number, 1)
     noise = float(log_amount.var()) + 1e-12
     several = number > 1
     between = float(np.var(mean[several]) - np.mean(noise / number[several])) if several.sum() > 2 else 0.0
     between = max(between, 0.0)
     gain = between / (between + noise / np.maximum(number, 1)) * (number > 0)
-    return gain * mean + np.sqrt(between * (1 - gain)) * rng.standard_normal((draws, territories))
+    drawn = gain * mean + np.sqrt(between * (1 - gain)) * rng.standard_normal((draws, size))
+    return gain * mean, drawn

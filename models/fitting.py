@@ -1,27 +1,23 @@
-"""Sampling of a PyMC model with nutpie, fast to start and the same on every number of workers.
+"""Draws from the posterior of a PyMC model: by NUTS, or fast by a normal approximation at the mode.
 
-nutpie's own compilation wraps the log density in two Numba callbacks, which no cache keeps: ten seconds and
-more a model in every run. Here PyTensor compiles the density once (its Numba code is cached on disk), nutpie calls it,
-and the named variables are computed from the raw draws in one vectorised NumPy evaluation. The chains of a model run
-one after another: models, not chains, are what runs side by side (see `models.fit`).
+Both run on the compiled density of `models.density`. nutpie's own compilation wraps the density in two Numba callbacks,
+which no cache keeps: ten seconds and more a model in every run. Here nutpie calls the compiled density, and the named
+variables are computed from the raw draws in one vectorised evaluation. The chains of a model run one after another:
+models, not chains, are what runs side by side (see `models.fit`).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import nutpie
 import pymc as pm
-import pytensor
 import pytensor.tensor as pt
 import xarray as xr
-from numpy.typing import NDArray
 from nutpie.compiled_pyfunc import from_pyfunc
-from pymc.pytensorf import join_nonshared_inputs
-from pytensor.graph.replace import vectorize_graph
 from scipy.special import expit
 
+from models.density import Density, density_of
+from models.laplace import approximate_draws
 from models.panel import Floats
 from models.settings import SamplerSettings
 
@@ -39,59 +35,76 @@ class Trace:
     Attributes
     ----------
     posterior : every free and deterministic variable with dims (chain, draw, ...)
-    divergences : number of divergent transitions after tuning
+    divergences : number of divergent transitions after tuning; all draws where the fast tier found no mode
     steps : mean number of gradient evaluations a draw
     parameters : number of free parameters
+    thinning : `draws` keeps one step in so many
+    k_hat : Pareto shape of the fast tier's importance ratios, None for NUTS; see `models.laplace`
     """
 
     posterior: xr.Dataset
     divergences: int
     steps: float
     parameters: int
+    thinning: int = 1
+    k_hat: float | None = None
 
-    def draws(self, name: str, every: int = 1) -> Floats:
-        """Draws [D, ...] of a variable, chain after chain, one in ``every`` of them."""
-        values = self.posterior[name].to_numpy()[:, ::every]
+    def draws(self, name: str) -> Floats:
+        """Kept draws [D, ...] of a variable, chain after chain."""
+        values = self.posterior[name].to_numpy()[:, :: self.thinning]
         return np.ascontiguousarray(values.reshape(-1, *values.shape[2:]))
 
 
-def sample(model: pm.Model, settings: SamplerSettings, seed: int) -> Trace:
-    """Draw from the posterior of a model of continuous variables with NUTS.
+def sample(model: pm.Model, settings: SamplerSettings, seed: int, thinning: int = 1) -> Trace:
+    """Draw from the posterior of a model of continuous variables.
 
     Parameters
     ----------
-    model : with all its arrays in ``pm.Data``, so that the compiled density can be cached
-    settings : chains, steps and acceptance rate; ``cores`` is not used here
+    model : with all its arrays, and all numbers that follow from data, in ``pm.Data``: see `models.density`
+    settings : method, chains, steps and acceptance rate; ``cores`` is not used here
     seed : of the sampler and the starting points; the same seed gives the same bytes
+    thinning : steps of a chain per draw kept; the fast tier's draws are independent and all kept
 
     Raises
     ------
     KeyboardInterrupt
         When the user stopped the chains: half a posterior is none.
+    """
+    density = density_of(model)
+    if settings.method == "laplace":
+        found = approximate_draws(density, density.origin, settings.chains * settings.draws, seed)
+        raw = found.draws.reshape(settings.chains, settings.draws, -1)
+        failed = 0 if found.problem is None else settings.chains * settings.draws
+        steps = found.evaluations / len(found.draws)
+        return Trace(density.named(raw), failed, steps, density.origin.size, k_hat=found.k_hat)
+    raw, divergences, steps = _nuts(density, settings, seed, thinning)
+    return Trace(density.named(raw), divergences, steps, density.origin.size, thinning)
+
+
+def _nuts(density: Density, settings: SamplerSettings, seed: int, thinning: int) -> tuple[Floats, int, float]:
+    """Raw draws [chain, draw, parameter], divergences and mean steps a draw.
 
     References
     ----------
     Hoffman and Gelman (2014), The No-U-Turn Sampler, JMLR 15, 1593-1623.
     """
-    start = model.initial_point()
-    origin = np.concatenate([np.ravel(start[variable.name]) for variable in model.value_vars]).astype(float)
-    density = _density(model, start)
+    size = density.origin.size
 
     def starting_point(chain_seed: int) -> Floats:
-        return origin + np.random.default_rng(chain_seed).uniform(-JITTER, JITTER, origin.size)
+        return density.origin + np.random.default_rng(chain_seed).uniform(-JITTER, JITTER, size)
 
     compiled = from_pyfunc(
-        ndim=origin.size,
+        ndim=size,
         make_logp_fn=lambda: density,
         make_expand_fn=lambda *_: lambda x: {RAW: x},
         expanded_dtypes=[np.dtype(float)],
-        expanded_shapes=[(origin.size,)],
+        expanded_shapes=[(size,)],
         expanded_names=[RAW],
         make_initial_point_fn=starting_point,
     )
     result = nutpie.sample(
         compiled,
-        draws=settings.draws,
+        draws=settings.draws * thinning,
         tune=settings.tune,
         chains=settings.chains,
         cores=1,
@@ -101,15 +114,10 @@ def sample(model: pm.Model, settings: SamplerSettings, seed: int) -> Trace:
         progress_bar=False,
     )
     raw = result["posterior"][RAW].to_numpy()
-    if raw.shape[:2] != (settings.chains, settings.draws):
+    if raw.shape[:2] != (settings.chains, settings.draws * thinning):
         raise KeyboardInterrupt
     stats = result["sample_stats"]
-    return Trace(
-        posterior=_named(model, start, raw),
-        divergences=int(stats["diverging"].sum()),
-        steps=float(stats["n_steps"].mean()),
-        parameters=origin.size,
-    )
+    return raw, int(stats["diverging"].sum()), float(stats["n_steps"].mean())
 
 
 def half_normal(name: str, prior: Floats, start: Floats) -> pt.TensorVariable:
@@ -140,34 +148,3 @@ def _below(log_ratio: Floats) -> Floats:
         tail = np.logaddexp(0.0, -x)
         x = x - (x - tail**2 / 4 - log_ratio) / (1 + tail * expit(-x) / 2)
     return x
-
-
-def _density(model: pm.Model, start: dict[str, Any]) -> Callable[[Floats], tuple[float, Floats]]:
-    """Log density and its gradient at a point of the real line."""
-    (log_density,), point = join_nonshared_inputs(point=start, outputs=[model.logp()], inputs=model.value_vars)
-    gradient = pt.grad(log_density, point)
-    compiled = pytensor.function([point], [log_density, gradient], mode="NUMBA", trust_input=True)
-
-    def density(x: NDArray[np.float64]) -> tuple[float, Floats]:
-        value, slope = compiled(x)
-        return float(value), slope
-
-    return density
-
-
-def _named(model: pm.Model, start: dict[str, Any], raw: Floats) -> xr.Dataset:
-    """Free and deterministic variables of raw draws [chain, draw, parameter]."""
-    variables = [*model.free_RVs, *model.deterministics]
-    values, point = join_nonshared_inputs(
-        point=start, outputs=model.replace_rvs_by_values(variables), inputs=model.value_vars
-    )
-    batch = pt.matrix("batch", shape=(None, raw.shape[-1]))
-    evaluate = pytensor.function(
-        [batch], vectorize_graph(values, {point: batch}), mode="FAST_COMPILE", trust_input=True
-    )
-    flat = np.ascontiguousarray(raw.reshape(-1, raw.shape[-1]))
-    data = {}
-    for variable, array in zip(variables, evaluate(flat), strict=True):
-        dims = model.named_vars_to_dims.get(variable.name) or [f"{variable.name}_{i}" for i in range(array.ndim - 1)]
-        data[variable.name] = (("chain", "draw", *dims), array.reshape(*raw.shape[:2], *array.shape[1:]))
-    return xr.Dataset(data)

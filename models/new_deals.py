@@ -21,7 +21,6 @@ from models.pooling import (
     approximate,
     careful,
     count_working,
-    members,
     negative_binomial,
     predictor,
     scales,
@@ -81,10 +80,9 @@ def fit_arrivals(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Arri
         return None
     usual = float(np.log(max(int(counts.count.sum()), 1) / counts.exposure.sum()))
     pooled = _pooled(panel, counts, asked, usual)
-    sampler = careful(settings.sampler, THINNING)
-    trace = sample(_model(counts, pooled, asked), sampler, seed)
-    effects = {name: trace.draws("effects", THINNING)[:, where] for name, where in pooled.slices().items()}
-    learned = scales(pooled, trace.draws("effects_scale", THINNING))
+    trace = sample(_model(counts, pooled, asked), careful(settings.sampler), seed, THINNING)
+    effects = {name: trace.draws("effects")[:, where] for name, where in pooled.slices().items()}
+    learned = scales(pooled, trace.draws("effects_scale"))
     draws = ArrivalDraws(
         base=effects["base"][:, 0] + usual,
         level=effects["step"].sum(axis=1),
@@ -92,9 +90,9 @@ def fit_arrivals(panel: Panel, settings: ModelSettings, seed: int) -> tuple[Arri
         season=effects["season"],
         territory=effects["territory"],
         rep=effects["rep"],
-        ramp_months=trace.draws("ramp_months", THINNING),
+        ramp_months=trace.draws("ramp_months"),
         shock_scale=learned["shock"],
-        dispersion=trace.draws("dispersion", THINNING),
+        dispersion=trace.draws("dispersion"),
     )
     names = ("effects", "effects_scale", "ramp_months", "dispersion")
     return draws, diagnose("arrivals", trace, names, int(counts.count.sum()), len(counts.count))
@@ -169,20 +167,18 @@ def _employed(panel: Panel, rep: Ints, created: Ints, months: Ints) -> Floats:
 
 def _pooled(panel: Panel, counts: Counts, settings: ArrivalSettings, usual: float) -> Pooled:
     """Effects on the log rate; the level is a sum of monthly steps, so that its latest value is known best."""
-    rows = len(counts.count)
     season = month_of_year(counts.first + counts.month)
     enough = counts.months >= MONTHS_TO_TELL_A_SEASON
-    steps = (counts.month[:, None] >= np.arange(1, counts.months)).astype(float)
-    territories = members(panel.reps.territory[counts.rep], len(panel.territories))
+    territory = panel.reps.territory[counts.rep]
     season_scale = settings.season_scale if enough else settings.short_season_scale
     groups = (
-        Group("base", np.ones((rows, 1)), 1.0, free=False),
+        Group("base", np.zeros(len(counts.count), dtype=np.int64), 1, 1.0, free=False),
         # A spread is learned only where the data can tell it: not from one year, a few places, or steps beside shocks.
-        Group("season", members(season, MONTHS_PER_YEAR), season_scale, free=enough),
-        Group("territory", territories, settings.effect_scale, free=False),
-        Group("rep", members(counts.rep, len(panel.reps.labels)), settings.effect_scale, free=True),
-        Group("shock", members(counts.month, counts.months), settings.shock_scale, free=True),
-        Group("step", steps, settings.level_scale, free=False),
+        Group("season", season, MONTHS_PER_YEAR, season_scale, free=enough),
+        Group("territory", territory, len(panel.territories), settings.effect_scale, free=False),
+        Group("rep", counts.rep, len(panel.reps.labels), settings.effect_scale, free=True),
+        Group("shock", counts.month, counts.months, settings.shock_scale, free=True),
+        Group("step", counts.month - 1, counts.months - 1, settings.level_scale, free=False, walk=True),
     )
     return Pooled(groups, usual + np.log(counts.exposure) + log_ramp(counts.tenure, settings.ramp_months))
 

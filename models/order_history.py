@@ -31,6 +31,9 @@ STATES = (
 """Where an account stands in a month, in the order of the codes of `order_state`."""
 
 EARLY, BEFORE_DUE, DUE, AFTER_DUE, OVERDUE, DUE_2, DUE_3, DUE_MORE, OFF_PHASE, LAPSED, RECENT, QUIET, SILENT = range(13)
+FIRST_MISSED, LAST_MISSED = AFTER_DUE, OFF_PHASE
+"""States of an account that has let a due month pass, all from the first to the last of these codes."""
+
 LAPSED_MONTHS, RECENT_MONTHS, QUIET_MONTHS = 24, 3, 12
 
 

@@ -13,7 +13,7 @@ from models.fitting import Trace, sample
 from models.order_cycles import PRIOR_CHANCE
 from models.order_history import STATES
 from models.order_rows import AmountRows, OrderCells, span
-from models.panel import Floats
+from models.panel import NONE, Floats
 from models.pooling import (
     Group,
     Pooled,
@@ -21,7 +21,6 @@ from models.pooling import (
     careful,
     count_working,
     logit_working,
-    members,
     negative_binomial,
     predictor,
     scales,
@@ -55,24 +54,31 @@ class Fit:
 
     def draws(self, name: str) -> Floats:
         """Kept draws [D, ...] of another variable."""
-        return self.trace.draws(name, THINNING)
+        return self.trace.draws(name)
 
 
 def fit_timing(cells: OrderCells, grades: int, settings: OrderSettings, sampler: SamplerSettings, seed: int) -> Fit:
-    """Logit of ordering on state, grade, season, season by grade, and monthly shock; binomial counts."""
+    """Logit of ordering on state, grade, season, season by grade, and monthly shock; binomial counts.
+
+    For an account that let its due month pass it is the season of that month that counts, not the season it is now: in
+    one season those who do not order return next time, in another they have gone for good.
+    """
     start, months = span(cells.month)
-    season = month_of_year(cells.month)
+    on_time = cells.missed == NONE
+    season = np.where(on_time, month_of_year(cells.month), NONE)
     groups = [
-        Group("state", members(cells.state, len(STATES)), settings.state_scale, free=False),
-        Group("season", members(season, MONTHS_PER_YEAR), settings.season_scale, free=True),
-        Group("shock", members(cells.month - start, months), settings.shock_scale, free=True),
+        Group("state", cells.state, len(STATES), settings.state_scale, free=False),
+        Group("season", season, MONTHS_PER_YEAR, settings.season_scale, free=True),
+        Group("shock", np.where(on_time, cells.month - start, NONE), months, settings.shock_scale, free=True),
+        Group("missed", cells.missed, MONTHS_PER_YEAR, settings.missed_scale, free=True),
     ]
     if grades > 1:
         groups += [
-            Group("grade", members(cells.grade, grades), settings.grade_scale, free=True),
+            Group("grade", cells.grade, grades, settings.grade_scale, free=True),
             Group(
                 "season_grade",
-                members(season * grades + cells.grade, MONTHS_PER_YEAR * grades),
+                np.where(on_time, season * grades + cells.grade, NONE),
+                MONTHS_PER_YEAR * grades,
                 settings.season_grade_scale,
                 free=True,
             ),
@@ -89,16 +95,15 @@ def fit_timing(cells: OrderCells, grades: int, settings: OrderSettings, sampler:
 def fit_amounts(rows: AmountRows, grades: int, settings: OrderSettings, sampler: SamplerSettings, seed: int) -> Fit:
     """Log amounts: near the account's own level, or odd orders from a wide distribution common to all."""
     start, months = span(rows.month)
-    ages = members(rows.age, settings.age_classes)
     distance = rows.level - rows.group
     groups = [
-        Group("carry", ages * distance[:, None], CARRY_SD, free=False),
-        Group("age", ages, settings.amount_age_scale, free=False),
-        Group("season", members(month_of_year(rows.month), MONTHS_PER_YEAR), settings.amount_season_scale, free=True),
-        Group("shock", members(rows.month - start, months), settings.amount_shock_scale, free=True),
+        Group("carry", rows.age, settings.age_classes, CARRY_SD, free=False, weight=distance),
+        Group("age", rows.age, settings.age_classes, settings.amount_age_scale, free=False),
+        Group("season", month_of_year(rows.month), MONTHS_PER_YEAR, settings.amount_season_scale, free=True),
+        Group("shock", rows.month - start, months, settings.amount_shock_scale, free=True),
     ]
     if grades > 1:
-        groups.append(Group("grade", members(rows.grade, grades), settings.amount_effect_scale, free=True))
+        groups.append(Group("grade", rows.grade, grades, settings.amount_effect_scale, free=True))
     pooled = Pooled(tuple(groups), rows.group + CARRY_MEAN * distance)
     typical = float(rows.log_amount.mean()) if len(rows.age) else 0.0
     spread = max(float(rows.log_amount.std()), 0.1) if len(rows.age) else 1.0
@@ -108,8 +113,9 @@ def fit_amounts(rows: AmountRows, grades: int, settings: OrderSettings, sampler:
         mean = predictor("effects", pooled, white)
         log_scale = pm.Normal("log_scale", np.log(settings.amount_noise), 0.7, shape=grades)
         odd = pm.Normal("odd_logit", logit(0.1), 1.2, shape=grades)
-        odd_mean = pm.Normal("odd_mean", typical, spread)
-        odd_log_sd = pm.Normal("odd_log_sd", np.log(1.5 * spread), 0.3)
+        # In pm.Data: numbers from data that were compiled in would be compiled anew for every company.
+        odd_mean = pm.Normal("odd_mean", pm.Data("typical", typical), pm.Data("spread", spread))
+        odd_log_sd = pm.Normal("odd_log_sd", pm.Data("odd_log_spread", np.log(1.5 * spread)), 0.3)
         y, grade = pm.Data("log_amount", rows.log_amount), pm.Data("grade", rows.grade)
         usual = -pt.softplus(odd) - log_scale  # log of the chance of a usual order over its SD
         log_usual = usual[grade] - 0.5 * ((y - mean) * pt.exp(-log_scale)[grade]) ** 2
@@ -124,18 +130,19 @@ def fit_first(first: FirstOrders, settings: OrderSettings, sampler: SamplerSetti
     where, when = np.indices(first.counts.shape).reshape(2, -1)
     mean = max(float(first.counts.mean()), 0.02) if first.counts.size else 0.02
     groups = [
-        Group("base", np.ones((len(when), 1)), 1.5, free=False),
+        Group("base", np.zeros(len(when), dtype=np.int64), 1, 1.5, free=False),
         Group(
             "season",
-            members(month_of_year(first.months)[when], MONTHS_PER_YEAR),
+            month_of_year(first.months)[when],
+            MONTHS_PER_YEAR,
             settings.first_season_scale,
             free=True,
         ),
         # Not learned: few exports show the same month often enough to tell a shock from the season.
-        Group("shock", members(when, max(months, 1)), settings.first_shock_scale, free=False),
+        Group("shock", when, max(months, 1), settings.first_shock_scale, free=False),
     ]
     if territories > 1:
-        groups.append(Group("territory", members(where, territories), settings.first_territory_scale, free=True))
+        groups.append(Group("territory", where, territories, settings.first_territory_scale, free=True))
     pooled = Pooled(tuple(groups), np.full(len(when), np.log(mean)))
     counts = first.counts.ravel()
     _, white = approximate(pooled, count_working(counts, USUAL_DISPERSION))
@@ -173,7 +180,7 @@ class _Mixture:
 
 def _fit(model: pm.Model, pooled: Pooled, sampler: SamplerSettings, seed: int) -> Fit:
     """Sample, thin, and name the effects."""
-    trace = sample(model, careful(sampler, THINNING), seed)
-    effects = trace.draws("effects", THINNING)
+    trace = sample(model, careful(sampler), seed, THINNING)
+    effects = trace.draws("effects")
     named = {name: effects[:, part] for name, part in pooled.slices().items()}
-    return Fit(trace, named, scales(pooled, trace.draws("effects_scale", THINNING)))
+    return Fit(trace, named, scales(pooled, trace.draws("effects_scale")))

@@ -4,8 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.calendar import MONTHS_PER_YEAR, month_of_year
 from models.order_cycles import Cycles
-from models.order_history import STATES, AccountMonths, OrderHistory, order_state, usual_gap
+from models.order_history import (
+    FIRST_MISSED,
+    LAST_MISSED,
+    STATES,
+    AccountMonths,
+    OrderHistory,
+    order_state,
+    usual_gap,
+)
 from models.panel import NONE, Floats, Ints, Panel
 from models.settings import OrderSettings
 
@@ -20,12 +29,14 @@ class OrderCells:
     Attributes
     ----------
     state, month, grade : index into `STATES`, months since 1970-01, grade of the account's level
+    missed : month of the calendar year that the account let pass, where the state says so, else NONE
     trials, orders : expected number (over the cycle lengths) of account-months and of orders among them
     """
 
     state: Ints
     month: Ints
     grade: Ints
+    missed: Ints
     trials: Floats
     orders: Floats
 
@@ -56,23 +67,28 @@ def grade_edges(history: OrderHistory, settings: OrderSettings) -> Floats:
 
 
 def order_cells(months: AccountMonths, cycles: Cycles, edges: Floats) -> OrderCells:
-    """Sum account-months over states, months and grades, each cycle length weighted by its posterior chance."""
+    """Sum account-months over states, months, grades and seasons missed, each cycle length weighted by its chance."""
     grade = np.searchsorted(edges, months.level, side="right")
     grades = len(edges) + 1
     start, count = span(months.month)
-    size = count * len(STATES) * grades
+    seasons = MONTHS_PER_YEAR + 1  # the last one stands for NONE
+    size = count * len(STATES) * grades * seasons
     trials, orders = np.zeros(size), np.zeros(size)
     for length in range(cycles.posterior.shape[1]):
         weight = cycles.posterior[months.account, length]
         state = order_state(np.full(len(months), length), months.elapsed)
-        place = ((months.month - start) * len(STATES) + state) * grades + grade
+        late = (state >= FIRST_MISSED) & (state <= LAST_MISSED)
+        missed = np.where(late, month_of_year(months.month - months.elapsed + length), MONTHS_PER_YEAR)
+        place = (((months.month - start) * len(STATES) + state) * grades + grade) * seasons + missed
         trials += np.bincount(place, weights=weight, minlength=size)
         orders += np.bincount(place, weights=weight * months.ordered, minlength=size)
     kept = np.flatnonzero(trials > SMALLEST_WEIGHT)
+    cell = kept // seasons
     return OrderCells(
-        state=kept // grades % len(STATES),
-        month=kept // grades // len(STATES) + start,
-        grade=kept % grades,
+        state=cell // grades % len(STATES),
+        month=cell // grades // len(STATES) + start,
+        grade=cell % grades,
+        missed=np.where(kept % seasons < MONTHS_PER_YEAR, kept % seasons, NONE),
         trials=trials[kept],
         orders=orders[kept],
     )

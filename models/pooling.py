@@ -23,6 +23,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_array, hstack
 from scipy.special import expit
 
 from models.panel import Bools, Floats, Ints
@@ -51,20 +52,35 @@ class Group:
     Attributes
     ----------
     name : of the group
-    columns : [row, member] what multiplies each effect, mostly zeros and ones
+    member : [row] whose effect enters the row, none where negative
+    size : number of members
     scale : prior SD of the effects; prior median of that SD where ``free``
     free : whether the SD is learned
+    weight : [row] what multiplies the effect; 1 where None
+    walk : effects are steps, and a row has the sum of those up to its own
     """
 
     name: str
-    columns: Floats
+    member: Ints
+    size: int
     scale: float
     free: bool
+    weight: Floats | None = None
+    walk: bool = False
+
+    def columns(self) -> csr_array:
+        """What multiplies each effect [row, member]."""
+        known = np.flatnonzero(self.member >= 0)
+        row, member = known, self.member[known]
+        if self.walk:
+            row, member = np.repeat(known, member + 1), np.concatenate([np.arange(m + 1) for m in member] or [member])
+        values = np.ones(len(row)) if self.weight is None else self.weight[row]
+        return csr_array((values, (row, member)), shape=(len(self.member), self.size))
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """A linear predictor ``shift + columns @ effects``.
+    """A linear predictor: ``shift`` plus every group's effects, or walks over them, of the row's members.
 
     Attributes
     ----------
@@ -75,18 +91,18 @@ class Pooled:
     groups: tuple[Group, ...]
     shift: Floats
 
-    def columns(self) -> Floats:
+    def columns(self) -> csr_array:
         """All columns [row, effect]."""
-        return np.concatenate([group.columns for group in self.groups], axis=1)
+        return csr_array(hstack([group.columns() for group in self.groups]))
 
     def group_of(self) -> Ints:
         """Index [effect] of each effect's group."""
-        return np.repeat(np.arange(len(self.groups)), [group.columns.shape[1] for group in self.groups])
+        return np.repeat(np.arange(len(self.groups)), [group.size for group in self.groups])
 
     def slices(self) -> dict[str, slice]:
         """Where each group's effects lie."""
-        ends = np.cumsum([group.columns.shape[1] for group in self.groups])
-        starts = ends - [group.columns.shape[1] for group in self.groups]
+        ends = np.cumsum([group.size for group in self.groups])
+        starts = ends - [group.size for group in self.groups]
         return {group.name: slice(int(a), int(b)) for group, a, b in zip(self.groups, starts, ends, strict=True)}
 
 
@@ -106,14 +122,6 @@ class Coordinates:
     factor: Floats
 
 
-def members(index: Ints, size: int) -> Floats:
-    """Columns [row, member] of ones and zeros: row i belongs to member ``index[i]``, to none where that is negative."""
-    columns = np.zeros((len(index), size))
-    known = np.flatnonzero(index >= 0)
-    columns[known, index[known]] = 1.0
-    return columns
-
-
 def approximate(pooled: Pooled, working: Working, rounds: int = 40) -> tuple[Floats, Coordinates]:
     """Approximate effects [effect] by Newton steps, scales by EM (Laplace approximation), and the map that follows.
 
@@ -123,6 +131,7 @@ def approximate(pooled: Pooled, working: Working, rounds: int = 40) -> tuple[Flo
     doi:10.1080/01621459.1993.10594284.
     """
     design, of = pooled.columns(), pooled.group_of()
+    across = csr_array(design.T)
     free = np.array([group.free for group in pooled.groups])
     prior = np.array([group.scale for group in pooled.groups])
     scale, size = prior.copy(), len(of)
@@ -131,8 +140,9 @@ def approximate(pooled: Pooled, working: Working, rounds: int = 40) -> tuple[Flo
     for step in range(rounds):
         slope, weight = working(pooled.shift + design @ effects)
         penalty = 1 / scale[of] ** 2
-        solver = cho_factor(design.T @ (design * weight[:, None]) + np.diag(penalty), lower=True)
-        move = cho_solve(solver, design.T @ slope - penalty * effects)
+        information = (across @ csr_array(design.multiply(weight[:, None]))).toarray()
+        solver = cho_factor(information + np.diag(penalty), lower=True)
+        move = cho_solve(solver, across @ slope - penalty * effects)
         effects = effects + move * min(1.0, LONGEST_STEP / max(float(np.abs(move).max(initial=0.0)), 1e-12))
         covariance = cho_solve(solver, np.eye(size))
         if step < rounds - 1:
@@ -184,9 +194,10 @@ def predictor(name: str, pooled: Pooled, white: Coordinates) -> pt.TensorVariabl
     place = np.where(free, np.cumsum(free) - 1, free.sum() + np.cumsum(~free) - 1)[pooled.group_of()]
     # Zero density at zero: a scale cannot collapse (Chung et al. 2013, doi:10.1007/s11336-013-9328-2).
     middle = pm.Data(f"{name}_middle", np.log(prior[free]))
-    learned = pm.Deterministic(
-        f"{name}_scale", pt.exp(middle + SPREAD_OF_SCALES * pm.Normal(f"{name}_log_scale", shape=int(free.sum())))
-    )
+    standard = pm.Flat(f"{name}_log_scale", shape=int(free.sum()))
+    # A normal prior written out: PyMC's own would compile the number of scales in (`models.density`).
+    pm.Potential(f"{name}_scale_prior", -0.5 * (standard**2).sum())
+    learned = pm.Deterministic(f"{name}_scale", pt.exp(middle + SPREAD_OF_SCALES * standard))
     fixed = pm.Data(f"{name}_fixed", prior[~free])
     sigma = pt.concatenate([learned, fixed])[pm.Data(f"{name}_group", place)]
     variance = 1 / (pm.Data(f"{name}_information", white.information) + sigma**-2)
@@ -196,16 +207,21 @@ def predictor(name: str, pooled: Pooled, white: Coordinates) -> pt.TensorVariabl
     effects = pm.Deterministic(name, variance * pull + pt.sqrt(variance) * turned)
     log_jacobian = 0.5 * pt.log(variance) - pt.log(sigma)
     pm.Potential(f"{name}_prior", (log_jacobian - 0.5 * (effects / sigma) ** 2).sum())
-    return pm.Data(f"{name}_shift", pooled.shift) + pt.dot(pm.Data(f"{name}_columns", pooled.columns()), effects)
+    total = pm.Data(f"{name}_shift", pooled.shift)
+    ends = pm.Data(f"{name}_ends", np.cumsum([0, *(group.size for group in pooled.groups)]))
+    for i, group in enumerate(pooled.groups):
+        part = effects[ends[i] : ends[i + 1]]
+        # Unknown members read the zero at the end.
+        values = pt.concatenate([pt.cumsum(part) if group.walk else part, pt.zeros(1)])
+        members = np.where(group.member >= 0, group.member, group.size)
+        term = values[pm.Data(f"{name}_{group.name}_member", members)]
+        total = total + (term if group.weight is None else pm.Data(f"{name}_{group.name}_weight", group.weight) * term)
+    return total
 
 
-def careful(sampler: SamplerSettings, thinning: int = 1) -> SamplerSettings:
-    """The sampler for a pooled model: smaller steps, longer tuning, and ``thinning`` steps for each draw kept."""
-    changes = {
-        "draws": sampler.draws * thinning,
-        "tune": sampler.tune * 2,
-        "target_accept": max(sampler.target_accept, CAREFUL),
-    }
+def careful(sampler: SamplerSettings) -> SamplerSettings:
+    """The sampler for a pooled model: smaller steps and longer tuning."""
+    changes = {"tune": sampler.tune * 2, "target_accept": max(sampler.target_accept, CAREFUL)}
     return sampler.model_copy(update=changes)
 
 

@@ -11,9 +11,12 @@ type Scale = Annotated[float, Field(gt=0, le=10)]
 
 
 class SamplerSettings(BaseModel):
-    """The Markov chains of every sub-model."""
+    """How the posterior of every sub-model is drawn."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    method: Literal["nuts", "laplace"] = "nuts"
+    """`nuts`: Markov chains, exact. `laplace`: fast tier, a normal approximation at the mode (same model and draws)."""
 
     chains: int = Field(default=4, ge=2, le=16)
     """Number of chains; at least 2, since R-hat compares them."""
@@ -50,6 +53,10 @@ class ClosingSettings(BaseModel):
 
     age_scale: Scale = 1.0
     """Prior SD of the effects of age."""
+
+    age_month_scale: Scale = 1.0
+    """Prior scale (half-normal) of the SD of what a quarter's months do to deals of different ages: where nothing but
+    young deals closes at a quarter's beginning, the old ones that are open are no forecast for it."""
 
     stage_scale: Scale = 1.0
     """Prior SD of the effects of stage."""
@@ -155,6 +162,9 @@ class OrderSettings(BaseModel):
 
     season_grade_scale: Scale = 0.5
     """Prior scale of the SD of what the seasons of the classes differ by."""
+
+    missed_scale: Scale = 1.0
+    """Prior scale of the SD of what the season of a missed order does to the logit of ordering afterwards."""
 
     shock_scale: Scale = 0.2
     """Prior scale of the SD of the monthly shock to the logit of ordering."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from models.calendar import MONTHS_PER_QUARTER
 from models.draws import AmountDraws, ArrivalDraws, ClosingDraws, Draws, OrderDraws
 from models.panel import (
     LOST,
@@ -184,6 +185,7 @@ def make_closing(rng: np.random.Generator, panel: Panel, count: int) -> ClosingD
         size_edges=np.append(-np.inf, np.linspace(8, 10, SIZES - 2)),
         close_base=rng.normal(-2.2, 0.1, count),
         close_age=effect(len(AGES)),
+        close_age_month=rng.normal(0, 0.5, (count, MONTHS_PER_QUARTER, len(AGES))),
         close_stage=effect(stages) + np.linspace(-0.5, 0.5, stages),
         close_week=effect(12),
         close_size=effect(SIZES),
@@ -246,6 +248,7 @@ def make_order_draws(rng: np.random.Generator, panel: Panel, count: int) -> Orde
         base=rng.normal(-1.5, 0.1, count),
         state=np.linspace(-0.5, 1.5, 13) + rng.normal(0, 0.1, (count, 13)),
         season=rng.normal(0, 0.2, (12, grades)) + np.zeros((count, 12, grades)),
+        missed=rng.normal(0, 0.2, (12, grades)) + np.zeros((count, 12, grades)),
         shock_scale=np.full(count, 0.2),
         cycle=rng.integers(0, 7, (count, accounts)),
         cycle_share=rng.dirichlet(np.ones(13), count),
@@ -272,8 +275,13 @@ def make_order_draws(rng: np.random.Generator, panel: Panel, count: int) -> Orde
         first_dispersion=np.full(count, 3.0),
         first_pool=np.exp(rng.normal(8, 0.5, (count, 30))),
         first_shift=rng.normal(0, 0.1, (count, territories)),
+        first_amount_season=rng.normal(0, 0.1, (count, 12)),
         first_group=np.full(territories, 8.0),
         split_account=np.concatenate([np.repeat(buyers, 2), [NONE, NONE]]),
         split_product=np.concatenate([np.tile([0, 1], len(buyers)), [0, 2]]),
         split_share=np.concatenate([np.tile([0.7, 0.3], len(buyers)), [0.5, 0.5]]),
+        seller=rng.integers(0, len(panel.reps.labels), (count, accounts)),
+        first_seller_territory=np.repeat(np.arange(territories), 2),
+        first_seller=np.tile([0, 1], territories),
+        first_seller_share=np.tile([0.8, 0.2], territories) + np.zeros((count, 2 * territories)),
     )

@@ -180,6 +180,20 @@ def test_cells_keep_every_account_month_and_order() -> None:
     assert rows.grade.max() == len(edges)
 
 
+def test_account_months_after_a_missed_order_carry_the_month_that_was_missed() -> None:
+    account = np.repeat(np.arange(8), 5)
+    month = np.tile([0, 3, 6, 12, 15], 8)  # every third month, but for month 9
+    panel = with_orders(account, FIRST_MONTH + month, np.full(40, 100.0), 8, "2024-06-30")
+    history = _history(panel)
+    months = account_months(history)
+    cells = order_cells(months, fit_cycles(months, latest_state(history, 8).orders), np.zeros(0))
+    likely = cells.trials > 4  # of the cycle that fits
+    late = likely & (cells.month > FIRST_MONTH + 9) & (cells.month <= FIRST_MONTH + 12)
+    assert (cells.missed[late] == (FIRST_MONTH + 9) % 12).all()
+    assert cells.state[late & (cells.orders > 4)].tolist() == [DUE_2]
+    assert (cells.missed[likely & ~late] == NONE).all()
+
+
 def test_first_orders_of_the_first_cycle_are_no_new_customers() -> None:
     account = np.repeat(np.arange(5), 4)
     start = np.repeat([0, 1, 2, 12, 20], 4)
@@ -199,9 +213,30 @@ def test_amounts_of_first_orders_follow_the_data_and_the_territory() -> None:
     log_amount = rng.normal(7.0, 0.5, 300) + np.array([0.8, 0.0, -0.8])[account % 3]
     panel = with_orders(account, FIRST_MONTH + 13 + account % 20, np.exp(log_amount), 300, "2025-12-31")
     first = first_orders(panel, _history(panel))
-    pool, shift = draw_first_amounts(first, 500, 50, 3, rng)
-    assert pool.mean() == pytest.approx(first.amounts.mean(), rel=0.05)
+    pool, shift, season = draw_first_amounts(first, 500, 50, 3, rng)
     assert shift.mean(axis=0) == pytest.approx([0.8, 0.0, -0.8], abs=0.15)
+    assert np.abs(season.mean(axis=0)).max() < 0.1
+    # The pool is of an average territory; each territory's amounts are the pool's times its effect.
+    assert np.log(pool).std() == pytest.approx(0.5, rel=0.1)
+    mean = pool.mean() * np.exp(shift).mean(axis=0)
+    expected = [first.amounts[first.territory == territory].mean() for territory in range(3)]
+    assert mean == pytest.approx(expected, rel=0.1)
+
+
+def test_first_orders_out_of_season_are_of_their_own_size() -> None:
+    rng = np.random.default_rng(8)
+    account = np.arange(260)
+    month = np.where(account < 200, 18 + account % 3, 13 + account % 5)  # a wave of full assortments, trials before it
+    amount = np.exp(np.where(account < 200, 10.0, 7.0) + rng.normal(0, 0.5, 260))
+    panel = with_orders(account, FIRST_MONTH + month, amount, 260, "2024-12-31")
+    first = first_orders(panel, _history(panel))
+    pool, _, season = draw_first_amounts(first, 400, 50, 3, rng)
+    typical = np.log(pool).mean() + season.mean(axis=0)
+    in_wave, before = (FIRST_MONTH + 18 + np.arange(3)) % 12, (FIRST_MONTH + 13 + np.arange(5)) % 12
+    assert typical[in_wave] == pytest.approx(10.0, abs=0.3)
+    assert typical[before] == pytest.approx(7.0, abs=0.3)
+    never = np.setdiff1d(np.arange(12), np.concatenate([in_wave, before]))
+    assert season[:, never].std(axis=0).min() > 1.0  # of other months nothing is known but how seasons differ
 
 
 def test_product_shares_sum_to_one_and_silent_accounts_get_the_company_mix() -> None:
@@ -288,6 +323,9 @@ def _is_well_formed(draws: OrderDraws, accounts: int) -> None:
     shapes = {
         "state": (count, len(STATES)),
         "season": (count, 12, grades),
+        "missed": (count, 12, grades),
+        "seller": (count, accounts),
+        "first_amount_season": (count, 12),
         "cycle": (count, accounts),
         "cycle_share": (count, MAX_CYCLE + 1),
         "level": (accounts,),

@@ -11,7 +11,7 @@ from scipy.special import expit
 from scipy.stats import binom, norm
 
 from models.calendar import last_complete_week, week_number
-from models.close_hazard import BLOCKS, USUAL_CLOSE_LOGIT, _model, _nested, _prepare, fit_closing
+from models.close_hazard import BLOCKS, USUAL_CLOSE_LOGIT, _nested, closing_model, fit_closing, prepare
 from models.closing_cells import close_side, covariates, win_side
 from models.deal_weeks import deal_weeks, first_stages, shock_months, size_bin, size_edges
 from models.draws import ClosingDraws, Diagnostics
@@ -160,6 +160,25 @@ def test_whitening_meets_the_normal_approximation_at_its_scales() -> None:
     assert (white.information[moved] * white.scale[2] ** 2 < 1e-3).any()
 
 
+def test_whitening_with_leaves_meets_the_normal_approximation_too() -> None:
+    """The largest learned group out of the matrices: the same mode and the same covariance."""
+    cells = small_cells()
+    whole, white = whiten(cells, shift=-0.3), whiten(cells, shift=-0.3, leaf_members=5)
+    assert len(white.leaf_group) == 8
+    assert white.from_random.shape == (7, 0)
+    np.testing.assert_allclose(white.scale, whole.scale, rtol=1e-9)
+    own = 1 / (white.leaf_information + white.scale[white.leaf_group] ** -2)
+    down = -own[:, None] * white.coupling
+    mode = np.concatenate([white.centre, own * white.leaf_pull + down @ white.centre])[white.order]
+    core = np.hstack([white.from_fixed, np.zeros((7, 8))])
+    spread = np.vstack([core, np.hstack([down @ white.from_fixed, np.diag(np.sqrt(own))])])[white.order]
+    variance = 1 / (whole.information + whole.scale[whole.group] ** -2)
+    learned = np.sqrt(variance)[:, None] * whole.factor
+    expected = np.hstack([whole.from_fixed, whole.from_random @ learned])
+    np.testing.assert_allclose(mode, whole.centre + whole.from_random @ (variance * whole.pull), atol=1e-8)
+    np.testing.assert_allclose(spread @ spread.T, expected @ expected.T, atol=1e-6)
+
+
 def test_joined_whitening_keeps_the_sides_apart() -> None:
     one = whiten(small_cells())
     both = joined([one, one])
@@ -167,11 +186,14 @@ def test_joined_whitening_keeps_the_sides_apart() -> None:
     assert not both.from_random[:15, 8:].any()
     assert not both.from_random[15:, :8].any()
     assert both.group.tolist() == [*one.group, *(one.group + 3)]
+    leafy = joined([whiten(small_cells(), leaf_members=5)] * 2)
+    assert leafy.order.tolist() == [*range(7), *range(14, 22), *range(7, 14), *range(22, 30)]
+    assert leafy.leaf_group.tolist() == [2] * 8 + [5] * 8
 
 
 def test_nested_sums_pick_every_effect_once(known: tuple[Truth, Panel]) -> None:
     _, panel = known
-    problem = _prepare(panel, deal_weeks(panel), SHORT)
+    problem = prepare(panel, deal_weeks(panel), SHORT)
     parts, sums = _nested(problem)
     split = len(problem.close.cells.group)
     effects = np.append(np.random.default_rng(0).normal(size=split + len(problem.win.cells.group)), 0.0)
@@ -238,7 +260,7 @@ def test_without_history_stages_do_nothing(known: tuple[Truth, Panel]) -> None:
     rows = deal_weeks(panel)
     assert not rows.stage.any()
     assert not rows.next_stage.any()
-    problem = _prepare(panel, rows, SHORT)
+    problem = prepare(panel, rows, SHORT)
     assert "stage" not in problem.close.sizes
     assert "stage" not in problem.win.sizes
 
@@ -255,11 +277,15 @@ def test_nothing_closed_gives_nothing() -> None:
     assert fit_closing(replace(panel, deals=deals), SHORT, 1) is None
 
 
-def test_log_density_is_that_of_the_model() -> None:
+@pytest.mark.parametrize("leaf_members", [200, 2])
+def test_log_density_is_that_of_the_model(leaf_members: int) -> None:
     """Against the formulas at three points: the change of coordinates and its Jacobian leave the posterior alone."""
     panel = without_history(company(truth(4, reps=3, months=3), 60, 4, as_of="2024-03-31"))
-    problem = _prepare(panel, deal_weeks(panel), SHORT)
-    model = _model(problem)
+    problem = prepare(panel, deal_weeks(panel), SHORT)
+    sides = ((problem.close.cells, USUAL_CLOSE_LOGIT), (problem.win.cells, 0.0))
+    problem = replace(problem, white=joined([whiten(*side, leaf_members=leaf_members) for side in sides]))
+    assert (len(problem.white.leaf_group) > 0) == (leaf_members == 2)
+    model = closing_model(problem)
     close, win, white = problem.close.cells, problem.win.cells, problem.white
     free = np.concatenate([close.free, win.free])
     prior = np.concatenate([close.scale, win.scale])
@@ -290,6 +316,7 @@ def test_log_density_is_that_of_the_model() -> None:
         # Jacobian of the coordinates: effects given scales, scales, correlation (x = logit of (1 + rho) / 2).
         place = np.cumsum(free) - 1
         log += -0.5 * np.log(white.information + scale[place[white.group]] ** -2).sum()
+        log += -0.5 * np.log(white.leaf_information + scale[place[white.leaf_group]] ** -2).sum()
         x = point["scale_raw"]
         tail = np.logaddexp(0, -x)
         log += (np.log(scale) + np.log(1 + tail * expit(-x) / 2)).sum()
@@ -334,6 +361,6 @@ def test_whitening_survives_a_company_with_hardly_any_data() -> None:
     panel = company(truth(6, reps=2, months=4), 25, 6, as_of="2024-04-30")
     lost = np.where(panel.deals.outcome == WON, 2, panel.deals.outcome).astype(np.int8)
     panel = replace(panel, deals=replace(panel.deals, outcome=lost))
-    white = _prepare(panel, deal_weeks(panel), SHORT).white
+    white = prepare(panel, deal_weeks(panel), SHORT).white
     for values in (white.centre, white.from_fixed, white.from_random, white.factor, white.information, white.pull):
         assert np.isfinite(values).all()

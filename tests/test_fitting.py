@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from scipy.stats import kstest, truncnorm
 
+from models.density import density_of
 from models.diagnostics import diagnose
 from models.draws import Draws
 from models.fit import fit_all, sub_models
@@ -50,7 +51,7 @@ def test_posterior_is_the_one_in_closed_form(trace: Trace) -> None:
 
 def test_half_normal_keeps_its_prior(trace: Trace) -> None:
     """The change of coordinates must not change the density, in the far tail to the left least of all."""
-    scale = trace.draws("scale", every=4) / np.array([0.5, 2.0])
+    scale = trace.draws("scale")[::4] / np.array([0.5, 2.0])
     for column in scale.T:
         assert kstest(column, truncnorm(0, np.inf).cdf).pvalue > 0.001
     assert (trace.draws("positive") > 0).all()
@@ -68,7 +69,9 @@ def test_draws_run_chain_after_chain() -> None:
     values = np.arange(2 * 6 * 3, dtype=float).reshape(2, 6, 3)
     trace = Trace(xr.Dataset({"a": (("chain", "draw", "i"), values)}), 0, 1.0, 3)
     np.testing.assert_array_equal(trace.draws("a"), values.reshape(12, 3))
-    np.testing.assert_array_equal(trace.draws("a", every=3), np.concatenate([values[0, ::3], values[1, ::3]]))
+    np.testing.assert_array_equal(
+        replace(trace, thinning=3).draws("a"), np.concatenate([values[0, ::3], values[1, ::3]])
+    )
 
 
 def chains(values: Floats) -> Trace:
@@ -141,3 +144,42 @@ def test_one_and_two_processes_give_the_same_bytes() -> None:
     assert one.count == 200
     assert one.closing is not None
     assert len(one.closing.win_base) == one.count
+
+
+def grouped(sizes: tuple[int, int], shift: float) -> pm.Model:
+    """A model whose numbers of rows and parameters differ, and a number from data."""
+    rng = np.random.default_rng(sizes[0])
+    with pm.Model() as model:
+        effects = pm.Flat("effects", shape=sizes[1])
+        scale = half_normal("scale", np.ones(2), np.full(2, 0.5))
+        mean = pm.Normal("mean", pm.Data("shift", shift), 1.0)
+        y, group = pm.Data("y", rng.normal(size=sizes[0])), pm.Data("group", rng.integers(0, sizes[1], sizes[0]))
+        pm.Potential("likelihood", -0.5 * ((y - mean - scale[0] * effects[group]) ** 2).sum())
+        pm.Potential("prior", -0.5 * (effects**2).sum())
+    return model
+
+
+def test_companies_of_all_sizes_share_one_compiled_density() -> None:
+    small, large = grouped((7, 3), 0.5), grouped((50, 20), -1.0)
+    first, second = density_of(small), density_of(large)
+    assert first.slope is second.slope
+    for model, density in ((small, first), (large, second)):
+        x = np.random.default_rng(1).normal(size=density.origin.size)
+        point = dict(zip((v.name for v in model.value_vars), np.split(x, [len(x) - 3, len(x) - 1]), strict=True))
+        point["mean"] = point["mean"][0]
+        value, slope = density(x)
+        np.testing.assert_allclose(value, model.compile_logp(mode="FAST_COMPILE")(point), rtol=1e-12)
+        np.testing.assert_allclose(slope, model.compile_dlogp(mode="FAST_COMPILE")(point), rtol=1e-9)
+        named = density.named(np.stack([x, x + 1])[None])
+        np.testing.assert_allclose(named["effects"][0, 1], x[: len(x) - 3] + 1)
+
+
+def test_other_structure_is_compiled_anew() -> None:
+    def normal(spread: float) -> pm.Model:
+        with pm.Model() as model:
+            pm.Normal("a", 0.0, spread)
+        return model
+
+    narrow, wide = density_of(normal(1.0)), density_of(normal(3.0))
+    assert narrow(np.ones(1))[1] == pytest.approx(-1.0)
+    assert wide(np.ones(1))[1] == pytest.approx(-1 / 9)

@@ -21,7 +21,9 @@ def test_pinball_of_one_target_by_hand() -> None:
     quantile = np.linspace(10, 30, len(PROBABILITIES))[None]
     actual = np.array([22.0])
     inner = PROBABILITIES[1:-1]
-    by_hand = np.mean([2 * max(p * (22 - q), (p - 1) * (22 - q)) for p, q in zip(inner, quantile[0, 1:-1], strict=True)])
+    by_hand = np.mean(
+        [2 * max(p * (22 - q), (p - 1) * (22 - q)) for p, q in zip(inner, quantile[0, 1:-1], strict=True)]
+    )
     assert pinball(actual, quantile)[0] == pytest.approx(by_hand)
 
 

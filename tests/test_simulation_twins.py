@@ -13,7 +13,8 @@ from engine.simulation.inputs import build_world
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.simulate import simulate
 from models.draws import AmountDraws, Draws
-from models.panel import Floats, Ints, Panel
+from models.order_history import DUE_2
+from models.panel import NONE, Floats, Ints, Panel
 from tests.simulation_inputs import MONTH, make_draws, make_panel
 
 CRITICAL = 1e-6
@@ -213,6 +214,65 @@ def test_orders_when_due_and_only_then(simulated: Simulated) -> None:
     np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), rtol=2e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("gone", [False, True], ids=["come back", "gone for good"])
+def test_a_missed_order_follows_the_season_it_was_missed_in(simulated: Simulated, gone: bool) -> None:
+    """Accounts with a cycle of three months that let the as-of month pass: due again in the third month to come."""
+    panel = make_panel(deals=0, accounts=6)
+    draws = make_draws(panel, count=1, closing=False, arrivals=False)
+    assert draws.orders is not None
+    state, missed = np.full((1, 13), -3 * SURE), np.full((1, 12, 2), SURE if gone else -SURE)
+    state[0, DUE_2] = 0.0
+    missed[0, (MONTH - 1) % 12] *= -1
+    orders = replace(
+        draws.orders,
+        base=np.zeros(1),
+        state=state,
+        season=np.full((1, 12, 2), -SURE if not gone else SURE),
+        missed=missed,
+        shock_scale=np.zeros(1),
+        cycle=np.full((1, 6), 3),
+        elapsed=np.full(6, 3),
+        orders=np.ones(6, dtype=np.int64),
+        level=np.full(6, 7.0),
+        weight=np.ones(6),
+        first_rate=np.zeros((1, 3)),
+    )
+    revenue = simulated(panel, replace(draws, orders=orders), months(6), 10).sum(axis=1)
+    assert not revenue[:, [0, 1, 3, 4, 5]].any()
+    assert (revenue[:, 2] > 0).all() != gone
+    assert revenue[:, 2].any() != gone
+
+
+def test_orders_are_booked_by_the_seller_of_the_draw(simulated: Simulated) -> None:
+    """Two posterior draws in which other reps book, each in half of the paths."""
+    panel = make_panel(deals=0, accounts=6)
+    draws = make_draws(panel, count=2, closing=False, arrivals=False)
+    assert draws.orders is not None
+    seller = np.array([[0, 1, 2, 0, 1, NONE], [1, 1, 0, NONE, 2, 0]])
+    orders = replace(
+        draws.orders,
+        elapsed=np.arange(6),
+        orders=np.ones(6, dtype=np.int64),
+        weight=np.ones(6),
+        level=np.full(6, 7.0),
+        base=np.full(2, SURE),
+        split_account=np.repeat(np.arange(6), 2),
+        split_product=np.tile([0, 1], 6),
+        split_share=np.tile([0.75, 0.25], 6),
+        seller=seller,
+        first_rate=np.zeros((2, 3)),
+    )
+    revenue = simulated(panel, replace(draws, orders=orders), months(2), 40)
+    _, cells, _ = build_world(panel, replace(draws, orders=orders), SimulationHorizons(months(2)), SimulationSettings())
+    for draw, paths in enumerate((slice(0, 20), slice(20, 40))):
+        for account in range(6):
+            mine = (cells.account == account) & (cells.rep == seller[draw, account])
+            assert (revenue[paths, mine].sum(axis=1) > 0).all()
+            assert not revenue[paths, (cells.account == account) & ~mine].any()
+            first, second = (revenue[paths, mine & (cells.product == product)] for product in (0, 1))
+            np.testing.assert_allclose(first, 3 * second, rtol=1e-5)
+
+
 def test_first_orders_come_back(simulated: Simulated) -> None:
     """Every new customer orders once, and again whenever it is due: with a cycle of two months, in month three."""
     panel = make_panel(deals=0, accounts=3, orders=False)
@@ -242,9 +302,17 @@ def test_first_orders_come_back(simulated: Simulated) -> None:
             first_shock_scale=np.zeros(1),
             first_pool=np.full((1, 5), 100.0),
             first_shift=np.zeros((1, 3)),
+            first_amount_season=np.zeros((1, 12)),
+            first_seller=np.tile([2, NONE], 3),
+            first_seller_share=np.tile([0.25, 0.75], 3)[None, :],
         ),
     )
-    found = simulated(panel, draws, months(4), 20_000).sum(axis=1)
+    revenue = simulated(panel, draws, months(4), 20_000)
+    _, cells, _ = build_world(panel, draws, SimulationHorizons(months(4)), SimulationSettings())
+    winner = revenue[:, cells.rep == 2].sum() / revenue.sum()
+    assert winner == pytest.approx(0.25, abs=0.02)
+    assert revenue[:, cells.rep == NONE].sum() / revenue.sum() == pytest.approx(1 - winner)
+    found = revenue.sum(axis=1)
     np.testing.assert_allclose(found[:, 2], found[:, 0], rtol=1e-5)
     assert not found[:, [1, 3]].any()
     alpha = draws.orders.first_dispersion[0] if draws.orders is not None else 0.0

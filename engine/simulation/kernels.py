@@ -13,7 +13,8 @@ from engine.simulation.amount_kernels import amount_terms, mean_list_amount, mea
 from engine.simulation.clock import Clock
 from engine.simulation.ledger import EXPECTED, OPEN_REVENUE, P_EVER, P_LEFT, P_SLIP, P_WIN, Ledger, book_deal
 from engine.simulation.streams import AMOUNTS, OPEN_DEALS, SHOCKS, normal, start, uniform
-from engine.simulation.world import CLOSE, SHARE, WIN, Amounts, Odds, Pipeline, Span
+from engine.simulation.world import CLOSE, PHASE, SHARE, WIN, Amounts, Odds, Pipeline, Span
+from models.calendar import WEEKS_PER_MONTH
 from models.panel import Floats, Ints
 
 _EMPTY = 1e-9
@@ -39,13 +40,14 @@ def month_shocks(odds: Odds, draw: int, months: int, seed: np.uint64, block: int
 
 @njit(cache=True, error_model="numpy")
 def calendar(odds: Odds, clock: Clock, draw: int, weeks: int, shocks: Floats) -> Floats:
-    """Odds [week, 3] of all deals: base, week of the quarter and ``shocks`` [month, 2]; then the week's share."""
-    table = np.empty((weeks, 3))
+    """Odds [week, 4] of all deals: base, week and ``shocks`` [month, 2]; then the week's share and month of quarter."""
+    table = np.empty((weeks, 4))
     for week in range(weeks):
         month, quarter_week = clock.week_month[week], clock.week_of_quarter[week]
         for side in range(2):
             table[week, side] = odds.base[draw, side] * odds.week[draw, quarter_week, side] * shocks[month, side]
         table[week, SHARE] = clock.week_share[week]
+        table[week, PHASE] = quarter_week // WEEKS_PER_MONTH
     return table
 
 
@@ -85,7 +87,7 @@ def outcome_row(
 
     Parameters
     ----------
-    weeks : [week, 3] see `calendar`
+    weeks : [week, 4] see `calendar`
     week_month : [week]
     ages, stages, move : one draw of `Odds`
     factor : [2] see `class_odds`
@@ -93,15 +95,15 @@ def outcome_row(
     row : [2, month] filled with won and lost
     scratch : [2, stage]
     """
-    last_age, count = len(ages) - 1, len(stages)
+    last_age, count = ages.shape[1] - 1, len(stages)
     row[:] = 0.0
     scratch[:] = 0.0
     scratch[0, stage] = 1.0
     now, after = 0, 1
     for week in range(len(weeks)):
-        month, share = week_month[week], weeks[week, SHARE]
-        close = factor[CLOSE] * weeks[week, CLOSE] * ages[min(age + week, last_age), CLOSE]
-        win = factor[WIN] * weeks[week, WIN] * ages[min(age + week, last_age), WIN]
+        month, share, aged = week_month[week], weeks[week, SHARE], ages[int(weeks[week, PHASE])]
+        close = factor[CLOSE] * weeks[week, CLOSE] * aged[min(age + week, last_age), CLOSE]
+        win = factor[WIN] * weeks[week, WIN] * aged[min(age + week, last_age), WIN]
         won, closed, left = 0.0, 0.0, 0.0
         for source in range(count):
             here = scratch[now, source]

@@ -20,7 +20,7 @@ from engine.simulation.streams import (
     start,
     uniform,
 )
-from engine.simulation.world import CLOSE, SHARE, WIN, Amounts, Arrivals, Odds, Span
+from engine.simulation.world import CLOSE, PHASE, SHARE, WIN, Amounts, Arrivals, Odds, Span
 from models.panel import NONE, Floats, Ints
 
 
@@ -153,7 +153,7 @@ def closing_week(
 
     Parameters
     ----------
-    weeks : [week, 3] see `engine.simulation.kernels.calendar`
+    weeks : [week, 4] see `engine.simulation.kernels.calendar`
     ages, stages, path : one draw of `Odds`
     factor : the deal's odds against closing that neither time nor stage change
 
@@ -161,14 +161,14 @@ def closing_week(
     -------
     the week, NONE when it is open at the end, and the part of the odds against winning that time and stage make up
     """
-    last_age, count = len(ages) - 1, len(stages)
+    last_age, count = ages.shape[1] - 1, len(stages)
     stage = pick(path[count], 0, count, uniform(state))
     for week in range(born, len(weeks)):
-        age, share = min(week - born, last_age), weeks[week, SHARE]
-        hazard = hazard_of(factor * weeks[week, CLOSE] * ages[age, CLOSE] * stages[stage, CLOSE], share)
+        age, share, phase = min(week - born, last_age), weeks[week, SHARE], int(weeks[week, PHASE])
+        hazard = hazard_of(factor * weeks[week, CLOSE] * ages[phase, age, CLOSE] * stages[stage, CLOSE], share)
         u = uniform(state)
         if u < hazard:
-            return week, weeks[week, WIN] * ages[age, WIN] * stages[stage, WIN]
+            return week, weeks[week, WIN] * ages[phase, age, WIN] * stages[stage, WIN]
         move = (u - hazard) / (1.0 - hazard)  # uniform again, given that the deal stays open
         if count > 1 and move < share:
             stage = pick(path[stage], 0, count, move / share)

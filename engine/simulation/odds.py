@@ -4,7 +4,7 @@ import numpy as np
 
 from engine.simulation.clock import Clock
 from engine.simulation.world import Amounts, Odds
-from models.calendar import WEEKS_PER_QUARTER
+from models.calendar import MONTHS_PER_QUARTER, WEEKS_PER_QUARTER
 from models.draws import AmountDraws, ClosingDraws
 from models.panel import Floats, Panel
 
@@ -25,7 +25,10 @@ def build_odds(closing: ClosingDraws | None, clock: Clock, count: int) -> Odds:
     return Odds(
         size_edges=closing.size_edges,
         base=_factors(closing.close_base, closing.win_base),
-        age=_factors(closing.close_age[:, weeks_of_age], closing.win_age[:, weeks_of_age]),
+        age=_factors(
+            (closing.close_age[:, None] + closing.close_age_month)[:, :, weeks_of_age],
+            closing.win_age[:, None, weeks_of_age],
+        ),
         stage=_factors(closing.close_stage, closing.win_stage),
         week=_factors(closing.close_week, closing.win_week),
         size=_factors(closing.close_size, closing.win_size),
@@ -110,7 +113,7 @@ def _no_odds(count: int) -> Odds:
     return Odds(
         size_edges=np.zeros(0),
         base=np.ones((count, 2)),
-        age=table,
+        age=np.ones((count, MONTHS_PER_QUARTER, 1, 2)),
         stage=table,
         week=np.ones((count, WEEKS_PER_QUARTER, 2)),
         size=table,

@@ -7,8 +7,8 @@ one suite over both). Works on one block of paths at a time: one posterior draw 
 import numpy as np
 
 from engine.simulation.clock import Clock
-from engine.simulation.world import CLOSE, SHARE, WIN, Amounts, Odds, OrderBook, Pipeline, World
-from models.calendar import month_of_year
+from engine.simulation.world import CLOSE, PHASE, SHARE, WIN, Amounts, Odds, OrderBook, Pipeline, World
+from models.calendar import WEEKS_PER_MONTH, month_of_year
 from models.order_history import FIRST_MISSED, LAST_MISSED
 from models.panel import Floats, Ints
 
@@ -51,9 +51,10 @@ def month_shocks(odds: Odds, draw: int, months: int, rng: np.random.Generator) -
 
 
 def calendar(odds: Odds, clock: Clock, draw: int, weeks: int, shocks: Floats) -> Floats:
-    """Odds [week, 3] of all deals: base, week of the quarter and ``shocks`` [month, 2]; then the week's share."""
+    """Odds [week, 4] of all deals: base, week and ``shocks`` [month, 2]; then the week's share and month of quarter."""
     table = odds.base[draw] * odds.week[draw, clock.week_of_quarter[:weeks]] * shocks[clock.week_month[:weeks]]
-    return np.column_stack([table, clock.week_share[:weeks]])
+    phase = clock.week_of_quarter[:weeks] // WEEKS_PER_MONTH
+    return np.column_stack([table, clock.week_share[:weeks], phase])
 
 
 def class_odds(odds: Odds, pipeline: Pipeline, draw: int) -> Floats:
@@ -73,8 +74,9 @@ def outcome_table(odds: Odds, pipeline: Pipeline, clock: Clock, draw: int, shock
     table = np.zeros((len(pipeline.age), 2, len(shocks)))
     here = np.eye(odds.stage.shape[1])[pipeline.stage]  # [class, stage]
     for week in range(clock.weeks):
-        age = np.minimum(pipeline.age + week, odds.age.shape[1] - 1)
-        against = (factors * weeks[week, :SHARE] * odds.age[draw, age])[:, None] * odds.stage[draw]  # [class, stage, 2]
+        age, phase = np.minimum(pipeline.age + week, odds.age.shape[2] - 1), int(weeks[week, PHASE])
+        timed = factors * weeks[week, :SHARE] * odds.age[draw, phase, age]
+        against = timed[:, None] * odds.stage[draw]  # [class, stage, 2]
         closing = here * hazard_of(against[..., CLOSE], weeks[week, SHARE])
         winning = closing / (1 + against[..., WIN])
         table[:, 0, clock.week_month[week]] += winning.sum(axis=1)
@@ -174,8 +176,9 @@ def _won_month(world: World, draw: int, shocks: Floats, factor: Floats, born: In
     still = np.ones(len(born), dtype=bool)
     for week in range(clock.weeks):
         at = np.flatnonzero(still & (born <= week))
-        age = np.minimum(week - born[at], odds.age.shape[1] - 1)
-        against = factor[at] * weeks[week, :SHARE] * odds.age[draw, age] * odds.stage[draw, stage[at]]  # [deal, 2]
+        age, phase = np.minimum(week - born[at], odds.age.shape[2] - 1), int(weeks[week, PHASE])
+        timed = factor[at] * weeks[week, :SHARE] * odds.age[draw, phase, age]
+        against = timed * odds.stage[draw, stage[at]]  # [deal, 2]
         closing = rng.random(len(at)) < hazard_of(against[:, CLOSE], weeks[week, SHARE])
         winning = closing & (rng.random(len(at)) < 1 / (1 + against[:, WIN]))
         won[at[winning]] = clock.week_month[week]

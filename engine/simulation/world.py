@@ -16,7 +16,7 @@ from models.panel import Bools, Floats, Ints
 type Keys = NDArray[np.uint64]
 
 
-CLOSE, WIN, SHARE = 0, 1, 2
+CLOSE, WIN, SHARE, PHASE = 0, 1, 2, 3
 """Last axis of tables of odds: against closing in a week, against winning given closing; of calendars also the share of
 the week that is left."""
 
@@ -28,7 +28,7 @@ class Odds(NamedTuple):
     ----------
     size_edges : [size - 1] see `models.draws.ClosingDraws`
     base : [D, 2]
-    age : [D, week of age, 2] the last one holds for all later weeks
+    age : [D, month of the quarter, week of age, 2] the last week holds for all later ones
     stage, week, size : [D, ..., 2]
     segment, product, territory, rep : [D, ... + 1, 2]
     shock_scale, shock_correlation : [D, 2], [D]
