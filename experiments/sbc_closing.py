@@ -32,13 +32,16 @@ from models.settings import ClosingSettings, ModelSettings, SamplerSettings
 
 AS_OF, FIRST_DAY = "2025-12-31", "2025-01-01"
 DEALS = 150
-SETTINGS = ClosingSettings(base_scale=1.0, age_bins=(0, 2, 4, 8, 16))
-"""A narrower base than the default: under that one in thirty companies would not close a single deal."""
+SETTINGS = ClosingSettings(base_scale=1.0, age_bins=(0, 2, 4, 8, 16), max_cells=200_000)
+"""A narrower base than the default: under that one in thirty companies would not close a single deal. Cells without a
+bound: a covariate left out is another model than the one simulated."""
 
 USUAL_CLOSE_LOGIT = float(np.log(0.05 / 0.95))
 MONTHS, HORIZON_WEEKS, BOOK = 12, 12, 40
-BINS = SETTINGS.size_bins
+AGES, BINS = len(SETTINGS.age_bins), SETTINGS.size_bins
 COMMON = ("size", "segment", "product")
+OWN = {"close": ("age_month",), "win": ("territory", "rep")}
+"""Covariates of one side only."""
 
 
 def _terms(side: str) -> tuple[Term, ...]:
@@ -48,7 +51,8 @@ def _terms(side: str) -> tuple[Term, ...]:
     sizes |= {"territory": TERRITORIES, "rep": REPS} if side == "win" else {}
     return (
         Term("base", 1, s.base_scale, "fixed"),
-        Term("age", len(s.age_bins), s.age_scale, "fixed"),
+        Term("age", AGES, s.age_scale, "fixed"),
+        *([Term("age_month", AGES * 3, s.age_month_scale, "fixed")] if side == "close" else []),
         Term("stage", STAGES, s.stage_scale, "fixed"),
         Term("quarter_end", 2, s.quarter_scale, "fixed"),
         Term("week", 12, s.effect_scale, "half_normal"),
@@ -73,22 +77,22 @@ class Design:
 
 
 @cache
-def design() -> Design:
-    """The one design, from a fixed seed; a deal is created in the first week and one in the last."""
+def design(deals: int = DEALS) -> Design:
+    """The one design of a size, from a fixed seed; a deal is created in the first week and one in the last."""
     rng = np.random.default_rng(20251231)
     first = int(week_number(np.array([FIRST_DAY], dtype="datetime64[D]"))[0])
     last = last_complete_week(np.datetime64(AS_OF, "D"))
-    created = np.sort(np.append(rng.integers(first, last + 1, DEALS - 2), [first, last]))
-    product = rng.integers(0, PRODUCTS, DEALS)
+    created = np.sort(np.append(rng.integers(first, last + 1, deals - 2), [first, last]))
+    product = rng.integers(0, PRODUCTS, deals)
     amount = np.exp(rng.normal(7.0 + product, 1.0))
     weeks = last - created + 1
-    deal = np.repeat(np.arange(DEALS), weeks)
+    deal = np.repeat(np.arange(deals), weeks)
     return Design(
-        rep=rng.permutation(np.arange(DEALS) % REPS),
+        rep=rng.permutation(np.arange(deals) % REPS),
         product=product,
-        segment=rng.integers(0, SEGMENTS, DEALS),
+        segment=rng.integers(0, SEGMENTS, deals),
         created=created,
-        moved=created[:, None] + np.cumsum(rng.integers(0, 6, (DEALS, STAGES - 1)), axis=1),
+        moved=created[:, None] + np.cumsum(rng.integers(0, 6, (deals, STAGES - 1)), axis=1),
         list_amount=amount,
         size=size_bin(amount, np.quantile(np.log(amount), np.arange(1, BINS) / BINS)),
         deal=deal,
@@ -101,6 +105,7 @@ def design() -> Design:
 class Simulated:
     """A company and the rows behind it; ``closing``, ``winning`` [row] of the rows at risk ``row``."""
 
+    design: Design
     panel: Panel
     row: Ints
     closing: Bools
@@ -129,16 +134,17 @@ def prior(rng: np.random.Generator) -> Params:
 def _logit(side: str, params: Params, levels: dict[str, Ints], shock: Floats) -> Floats:
     """Logit [D, row] of a side; ``shock`` [D, row, 2]."""
     total = params[f"{side}_base"][:, None] + shock[:, :, int(side == "win")]
-    for name in ("age", "stage", "week", *COMMON, *(("territory", "rep") if side == "win" else ())):
+    for name in ("age", "stage", "week", *COMMON, *OWN[side]):
         total = total + params[f"{side}_{name}"][:, levels[name]]
     return total
 
 
-def _levels(deal: Ints, week: Ints, age: Ints) -> dict[str, Ints]:
+def _levels(d: Design, deal: Ints, week: Ints, age: Ints) -> dict[str, Ints]:
     """Covariates of weeks of deals."""
-    d = design()
+    age_class = np.searchsorted(SETTINGS.age_bins, age, side="right") - 1
     return {
-        "age": np.searchsorted(SETTINGS.age_bins, age, side="right") - 1,
+        "age": age_class,
+        "age_month": age_class + AGES * (week % 12 // WEEKS_PER_MONTH),
         "stage": (d.moved[deal] < week[:, None]).sum(axis=1),
         "week": week % 12,
         "size": d.size[deal],
@@ -149,24 +155,27 @@ def _levels(deal: Ints, week: Ints, age: Ints) -> dict[str, Ints]:
     }
 
 
-def _row_logits(params: Params, row: Ints) -> tuple[Floats, Floats]:
+def _row_logits(d: Design, params: Params, row: Ints) -> tuple[Floats, Floats]:
     """Logits [D, row] of closing and of winning of rows of the design."""
-    d = design()
     deal, week = d.deal[row], d.week[row]
-    levels = _levels(deal, week, week - d.created[deal])
+    levels = _levels(d, deal, week, week - d.created[deal])
     shock = params["shocks"][:, week // WEEKS_PER_MONTH - d.week.min() // WEEKS_PER_MONTH]
     return _logit("close", params, levels, shock), _logit("win", params, levels, shock)
 
 
 def simulate(params: Params, rng: np.random.Generator) -> Simulated:
+    """A company of the calibration's design."""
+    return simulate_deals(design(), params, rng)
+
+
+def simulate_deals(d: Design, params: Params, rng: np.random.Generator) -> Simulated:
     """Each deal closes in the first week in which its own coin says so."""
-    d = design()
     rows = np.arange(len(d.deal))
-    close, win = (expit(logit[0]) for logit in _row_logits(params, rows))
+    close, win = (expit(logit[0]) for logit in _row_logits(d, params, rows))
     hit = rng.random(len(rows)) < close
     won_then = rng.random(len(rows)) < win
     never = len(rows)
-    first_hit = np.full(DEALS, never)
+    first_hit = np.full(len(d.rep), never)
     np.minimum.at(first_hit, d.deal[hit], rows[hit])
     row = rows[rows <= first_hit[d.deal]]
     closing = row == first_hit[d.deal[row]]
@@ -185,14 +194,13 @@ def simulate(params: Params, rng: np.random.Generator) -> Simulated:
         won_amount=np.where(outcome == WON, d.list_amount, np.nan),
     )
     hired = np.full(REPS, np.datetime64("2020-01-01"))
-    return Simulated(small_company(AS_OF, table, _moves(end), hired), row, closing, closing & won_then[row])
+    return Simulated(d, small_company(AS_OF, table, _moves(d, end), hired), row, closing, closing & won_then[row])
 
 
-def _moves(end: Ints) -> StageMoves:
+def _moves(d: Design, end: Ints) -> StageMoves:
     """Stage history up to each deal's last week [deal]."""
-    d = design()
     entered = np.column_stack([d.created, d.moved])
-    seen = (entered <= end[:, None]) & np.column_stack([np.ones(DEALS, dtype=bool), d.moved <= end[:, None]])
+    seen = (entered <= end[:, None]) & np.column_stack([np.ones(len(end), dtype=bool), d.moved <= end[:, None]])
     deal, stage = np.nonzero(seen)
     return StageMoves(deal, stage, week_start(entered[seen]) + np.timedelta64(4, "D"))
 
@@ -211,6 +219,7 @@ def _of_draws(draws: ClosingDraws) -> Params:
     names = ("base", "age", "stage", "week", *COMMON)
     found: Params = {f"{side}_{name}": getattr(draws, f"{side}_{name}") for side in ("close", "win") for name in names}
     return found | {
+        "close_age_month": draws.close_age_month.reshape(len(draws.close_base), -1),
         "win_territory": draws.win_territory,
         "win_rep": draws.win_rep,
         "shock_scale": draws.shock_scale,
@@ -235,23 +244,23 @@ def _scales(trace: Trace) -> Params:
 
 def log_likelihood(params: Params, data: Simulated) -> Floats:
     """Of closing or not in every week at risk, and of winning or not at each closing [D]."""
-    close, win = _row_logits(params, data.row)
+    close, win = _row_logits(data.design, params, data.row)
     weeks = (data.closing * close - np.logaddexp(0.0, close)).sum(axis=1)
     closings = data.closing * (data.winning * win - np.logaddexp(0.0, win))
     return weeks + closings.sum(axis=1)
 
 
-def expected_wins(params: Params) -> Floats:
+def expected_wins(d: Design, params: Params) -> Floats:
     """Wins expected in the three months ahead of a book of new deals, shocks at fixed quantiles [D]."""
     deal, total = np.arange(BOOK), np.zeros(len(params["close_base"]))
     open_share = np.ones((len(total), BOOK))
     correlation = params["correlation"]
-    ahead = design().shocks_ahead
+    ahead = d.shocks_ahead
     for week in range(HORIZON_WEEKS):
         first, second = ahead[week // WEEKS_PER_MONTH]
         pair = np.stack([np.full_like(correlation, first), correlation * first + np.sqrt(1 - correlation**2) * second])
         shock = np.repeat((params["shock_scale"] * pair.T)[:, None, :], BOOK, axis=1)
-        levels = _levels(deal, np.full(BOOK, week), np.full(BOOK, week)) | {"stage": np.zeros(BOOK, dtype=np.int64)}
+        levels = _levels(d, deal, np.full(BOOK, week), np.full(BOOK, week)) | {"stage": np.zeros(BOOK, dtype=np.int64)}
         close = expit(_logit("close", params, levels, shock))
         total += (open_share * close * expit(_logit("win", params, levels, shock))).sum(axis=1)
         open_share = open_share * (1 - close)
@@ -261,10 +270,12 @@ def expected_wins(params: Params) -> Floats:
 def quantities(params: Params, data: Simulated) -> dict[str, Floats]:
     """What is ranked."""
     win_rep, win_week, shocks = params["win_rep"], params["win_week"], params["shocks"]
+    age_month = params["close_age_month"]
     return {
         "close base": params["close_base"],
         "close, young against old": params["close_age"][:, 0] - params["close_age"][:, -1],
         "close, product 0 against 1": params["close_product"][:, 0] - params["close_product"][:, 1],
+        "close, last month against first when old": age_month[:, -1] - age_month[:, AGES - 1],
         "close shock SD": params["shock_scale"][:, 0],
         "close shock, month 0 against 1": shocks[:, 0, 0] - shocks[:, 1, 0],
         "win base": params["win_base"],
@@ -275,7 +286,7 @@ def quantities(params: Params, data: Simulated) -> dict[str, Floats]:
         "win shock SD": params["shock_scale"][:, 1],
         "shock correlation": params["correlation"],
         "log likelihood": log_likelihood(params, data),
-        "wins of three months": expected_wins(params),
+        "wins of three months": expected_wins(data.design, params),
     }
 
 

@@ -5,13 +5,16 @@ References
 Saeilynoja, Buerkner and Vehtari (2022), doi:10.1007/s11222-022-10090-6.
 """
 
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from experiments.sbc_ranks import LEVEL, Null, band, null_of
 from experiments.sbc_run import RANKED, SEED, Ranks
@@ -19,7 +22,13 @@ from models.panel import Ints
 
 COLUMNS = 7
 FONT = 6.5
-LOOK = {"svg.fonttype": "none", "svg.hashsalt": "calibration", "font.size": FONT, "path.simplify_threshold": 0.5}
+DOTS, COLOURS = 100, 24
+LOOK: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "calibration",
+    "font.size": FONT,
+    "path.simplify_threshold": 0.5,
+}
 
 
 def draw(ranks: Ranks, table: pd.DataFrame, path: Path) -> None:
@@ -50,7 +59,17 @@ def draw(ranks: Ranks, table: pd.DataFrame, path: Path) -> None:
                 axes.set_title(f"{model.replace('_', ' ')}:\n{quantity}", fontsize=FONT, color=colour)
             first += -(-len(quantities) // COLUMNS)
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=80)
+        _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Write the figure; a .png with few colours, which is a third of the size."""
+    if path.suffix != ".png":
+        figure.savefig(path, metadata={"Date": None})
+        return
+    picture = BytesIO()
+    figure.savefig(picture, dpi=DOTS)
+    Image.open(picture).convert("RGB").quantize(COLOURS).save(path, optimize=True)
 
 
 def _panel(axes: Axes, ranks: Ints, null: Null, strict: float) -> None:

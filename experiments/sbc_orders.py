@@ -125,7 +125,7 @@ CARRIED = (
 def amount_design() -> AmountRows:
     """Repeated orders without their amounts; every month has some."""
     rng = np.random.default_rng(3)
-    group = rng.choice([6.5, 7.5], ROWS)
+    group = np.asarray(rng.choice([6.5, 7.5], ROWS), dtype=float)
     level = group + rng.normal(0.0, 0.8, ROWS)
     return AmountRows(
         log_amount=np.zeros(ROWS),

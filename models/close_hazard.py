@@ -218,10 +218,12 @@ def _named_effects(beta: Floats, side: Effects, sizes: dict[str, int]) -> dict[s
     """Effects [D, level] by covariate, zero where left out. The mean over age, stage, week and size is in the base."""
     offsets = side.offsets()
     found = {name: beta[:, start : start + side.sizes[name]] for name, start in offsets.items()}
+    if side.age_class is not None:
+        found["age"] = found["age"][:, side.age_class]
     count = len(beta)
     effects = {name: found.get(name, np.zeros((count, size))) for name, size in sizes.items()}
     last_month = (np.arange(WEEKS_PER_QUARTER) >= QUARTER_END_WEEK).astype(np.int64)
-    effects["week"] = found["quarter_end"][:, last_month] + found["week"]
+    effects["week"] = found["quarter_end"][:, last_month] + found.get("week", 0.0)
     effects["shock"] = found["shock"]
     base = found["base"][:, 0].copy()
     for name in ("age", "stage", "week", "size"):

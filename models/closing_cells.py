@@ -2,7 +2,9 @@
 
 The number of cells is bounded by design: ages and sizes are coarse, and where there would still be more than
 ``ClosingSettings.max_cells``, the covariate that tells least about the outcome is left out (its effect is zero), one by
-one. Only age, week and month (and rep, on the win side) always stay.
+one. On the close side age, week and month always stay. On the win side the week goes next, then ages are put into
+three classes, then they are left out too. Rep and month stay: the bound there is the larger of ``max_cells`` and reps x
+months, since the sum of two effects on a logit cannot be split into two tables.
 """
 
 from dataclasses import dataclass
@@ -24,6 +26,9 @@ KEY_SPACE = 2**22
 KEPT = ("age", "age_month", "quarter_end", "week", "rep", "shock")
 """Covariates that are never left out: those of time carry the forecast, and reps are what is asked for."""
 
+AGE_CLASSES = 3
+"""Classes of age on the win side where ages as they are would make too many cells; of about equal numbers of rows."""
+
 
 @dataclass(frozen=True)
 class Effects:
@@ -34,11 +39,13 @@ class Effects:
     sizes : number of effects of each covariate in the model, in order; ``base`` first, ``shock`` last
     cells : counts whose covariates are these
     rows : records before summing
+    age_class : [age] effect of every age; None where each has its own
     """
 
     sizes: dict[str, int]
     cells: LogitCells
     rows: int
+    age_class: Ints | None = None
 
     def offsets(self) -> dict[str, int]:
         """First position of every covariate."""
@@ -61,7 +68,8 @@ def covariates(panel: Panel, rows: DealWeeks, settings: ClosingSettings, edges: 
     sized = size_bin(deals.list_amount, edges)
     levels = {
         "age": age_bin(rows.age, np.array(settings.age_bins)),
-        "age_month": age_bin(rows.age, np.array(settings.age_bins)) + len(settings.age_bins) * (week // WEEKS_PER_MONTH),
+        "age_month": age_bin(rows.age, np.array(settings.age_bins))
+        + len(settings.age_bins) * (week // WEEKS_PER_MONTH),
         "stage": rows.stage,
         "quarter_end": (week >= QUARTER_END_WEEK).astype(np.int64),
         "week": week,
@@ -100,7 +108,7 @@ def win_side(all_rows: Covariates, rows: DealWeeks, panel: Panel, settings: Clos
     chosen = rows.closing
     won = (panel.deals.outcome[rows.deal[chosen]] == WON).astype(float)
     names = ("age", "stage", "quarter_end", "week", "size", "segment", "product", "territory", "rep", "shock")
-    return _effects(_subset(all_rows, names, chosen), won, settings)
+    return _effects(_subset(all_rows, names, chosen), won, settings, bounded=True)
 
 
 def _subset(source: Covariates, names: tuple[str, ...], chosen: Bools) -> Covariates:
@@ -111,8 +119,8 @@ def _subset(source: Covariates, names: tuple[str, ...], chosen: Bools) -> Covari
     )
 
 
-def _effects(rows: Covariates, success: Floats, settings: ClosingSettings) -> Effects:
-    """Sum equal rows, leaving covariates out until few enough cells are left."""
+def _effects(rows: Covariates, success: Floats, settings: ClosingSettings, bounded: bool = False) -> Effects:
+    """Sum equal rows, leaving covariates out until few enough cells are left, those of time too where ``bounded``."""
     if {"size", "product"} <= rows.sizes.keys() and _determines(rows.levels["product"], rows.levels["size"]):
         # List prices: the size says nothing that the product does not.
         del rows.sizes["size"]
@@ -124,6 +132,10 @@ def _effects(rows: Covariates, success: Floats, settings: ClosingSettings) -> Ef
     first, inverse = _distinct(rows, names)
     while len(first) > settings.max_cells and optional:
         names.remove(optional.pop(0))
+        first, inverse = _distinct(rows, names)
+    age_class = None
+    if bounded and len(first) > settings.max_cells:
+        age_class = _coarsen(rows, names, settings.max_cells)
         first, inverse = _distinct(rows, names)
     sizes = {"base": 1} | {name: rows.sizes[name] for name in names}
     total = sum(sizes.values())
@@ -141,7 +153,29 @@ def _effects(rows: Covariates, success: Floats, settings: ClosingSettings) -> Ef
         scale=scale,
         free=free,
     )
-    return Effects(sizes, cells, len(success))
+    return Effects(sizes, cells, len(success), age_class)
+
+
+def _coarsen(rows: Covariates, names: list[str], bound: int) -> Ints | None:
+    """Leave the week out, put ages into classes, leave them out, as far as needed; the classes where they are used."""
+    age_class = None
+    for name in ("week", "age_class", "age"):
+        if len(_distinct(rows, names)[0]) <= bound:
+            break
+        if name in names:
+            names.remove(name)
+        elif name == "age_class" and "age" in names:
+            age_class = _age_class(rows.levels["age"], rows.sizes["age"])
+            rows.levels["age"], rows.sizes["age"] = age_class[rows.levels["age"]], int(age_class.max()) + 1
+    return age_class if "age" in names else None
+
+
+def _age_class(age: Ints, ages: int) -> Ints:
+    """Class [age] of every age, ascending from 0: by where the middle of its rows lies among all."""
+    number = np.bincount(age, minlength=ages)
+    middle = (np.cumsum(number) - number / 2) / max(len(age), 1)
+    found = np.minimum((AGE_CLASSES * middle).astype(np.int64), AGE_CLASSES - 1)
+    return np.unique(found, return_inverse=True)[1].astype(np.int64)
 
 
 def _scales(names: list[str], settings: ClosingSettings) -> tuple[Floats, Bools]:
@@ -151,8 +185,9 @@ def _scales(names: list[str], settings: ClosingSettings) -> tuple[Floats, Bools]
         "age": settings.age_scale,
         "stage": settings.stage_scale,
         "quarter_end": settings.quarter_scale,
+        "age_month": settings.age_month_scale,
     }
-    learned = {"shock": settings.shock_scale, "age_month": settings.age_month_scale}
+    learned = {"shock": settings.shock_scale}
     scale = [fixed.get(name, learned.get(name, settings.effect_scale)) for name in names]
     return np.array(scale), np.array([name not in fixed for name in names])
 

@@ -36,6 +36,8 @@ class Density:
     values : compiled values of free variables and deterministics, for a matrix of points
     data : inputs of both beside the point
     names : of those variables, with their dims where the model names them
+    leaves : where the free variable ``leaf`` lies, whose elements are independent of each other given all others; empty
+        where the model has none
     """
 
     origin: Floats
@@ -43,6 +45,7 @@ class Density:
     values: Any
     data: tuple[Any, ...]
     names: tuple[tuple[str, tuple[str, ...]], ...]
+    leaves: slice = slice(0, 0)
 
     def __call__(self, x: Floats) -> tuple[float, Floats]:
         """Log density, up to a constant, and its gradient."""
@@ -85,7 +88,14 @@ def density_of(model: pm.Model) -> Density:
         values=values,
         data=(positions, *(leaf.get_value(borrow=True) for leaf in shared)),
         names=tuple((str(v.name), tuple(model.named_vars_to_dims.get(v.name) or ())) for v in variables),
+        leaves=_place("leaf", [str(v.name) for v in model.free_RVs], positions.tolist()),
     )
+
+
+def _place(name: str, names: list[str], positions: list[int]) -> slice:
+    """Where a free variable lies in the point."""
+    i = names.index(name) if name in names else -1
+    return slice(0, 0) if i < 0 else slice(positions[i], positions[i + 1])
 
 
 def _cut(outputs: Sequence[Variable], inputs: Sequence[Any], point: Any, ends: Any) -> list[Any]:

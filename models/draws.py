@@ -44,7 +44,8 @@ class ClosingDraws:
     """Weekly hazard of closing and of winning given closing.
 
     ``logit P(close | open) = close_base + close_age + close_age_month[month of quarter] + close_stage + close_week +
-    close_size + close_segment + close_product + shock[month, 0]`` and ``logit P(win | close)`` likewise with ``win_*`` and shock ``[month, 1]``.
+    close_size + close_segment + close_product + shock[month, 0]`` and ``logit P(win | close)`` likewise with ``win_*``
+    (there is no interaction of age and month there) and shock ``[month, 1]``.
 
     Attributes
     ----------

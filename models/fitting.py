@@ -72,7 +72,7 @@ def sample(model: pm.Model, settings: SamplerSettings, seed: int, thinning: int 
     """
     density = density_of(model)
     if settings.method == "laplace":
-        found = approximate_draws(density, density.origin, settings.chains * settings.draws, seed)
+        found = approximate_draws(density, density.origin, settings.chains * settings.draws, seed, density.leaves)
         raw = found.draws.reshape(settings.chains, settings.draws, -1)
         failed = 0 if found.problem is None else settings.chains * settings.draws
         steps = found.evaluations / len(found.draws)

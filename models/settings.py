@@ -54,9 +54,9 @@ class ClosingSettings(BaseModel):
     age_scale: Scale = 1.0
     """Prior SD of the effects of age."""
 
-    age_month_scale: Scale = 1.0
-    """Prior scale (half-normal) of the SD of what a quarter's months do to deals of different ages: where nothing but
-    young deals closes at a quarter's beginning, the old ones that are open are no forecast for it."""
+    age_month_scale: Scale = 2.5
+    """Prior SD of what a quarter's months do to deals of different ages; wide: where nothing but young deals closes at
+    a quarter's beginning, the old ones that are open are no forecast for it."""
 
     stage_scale: Scale = 1.0
     """Prior SD of the effects of stage."""

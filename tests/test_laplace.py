@@ -72,6 +72,43 @@ def test_centre_lies_where_the_volume_is() -> None:
     assert unknown_scale(np.append(-4.0, np.zeros(30)))[0] > unknown_scale(np.append(mean, SEEN / 2))[0] + 10
 
 
+def test_leaves_cost_one_step_and_change_nothing() -> None:
+    """A normal density whose last 40 elements are independent given the first three."""
+    rng = np.random.default_rng(4)
+    precision = np.diag(rng.uniform(1, 3, 43))
+    precision[3:, :3] = rng.normal(0, 0.1, (40, 3))
+    precision[:3, 3:] = precision[3:, :3].T
+    mean = rng.normal(size=43)
+
+    def density(x: Floats) -> tuple[float, Floats]:
+        slope = -precision @ (x - mean)
+        return float(0.5 * (x - mean) @ slope), slope
+
+    plain = approximate_draws(density, np.zeros(43), 4000, 1)
+    quick = approximate_draws(density, np.zeros(43), 4000, 1, slice(3, 43))
+    covariance = np.linalg.inv(precision)
+    for found in (plain, quick):
+        assert found.problem is None
+        assert found.k_hat < 0.3
+        away = (found.draws.mean(axis=0) - mean) / np.diag(covariance) ** 0.5
+        assert np.abs(away).max() < 0.08
+        np.testing.assert_allclose(np.cov(found.draws.T), covariance, atol=0.08)
+    assert quick.evaluations < plain.evaluations - 500
+
+
+def test_first_step_out_of_the_domain_is_tried_again_shorter() -> None:
+    """A search that stood still for that is no sign of a centre."""
+
+    def density(x: Floats) -> tuple[float, Floats]:
+        with np.errstate(over="ignore"):
+            value = 60 * x[0] - np.exp(x[0] + 4) - (np.inf if x[0] > 30 else 0.0)
+            return float(value), np.array([60 - np.exp(x[0] + 4)])
+
+    found = approximate_draws(density, np.array([-6.0]), 2000, 1)
+    assert found.problem is None
+    assert abs(found.draws.mean() - (np.log(60) - 4)) < 0.05
+
+
 @pytest.mark.parametrize(
     "density", [lambda x: (float(x.sum()), np.ones_like(x)), lambda x: (0.5 * float(x @ x), x.copy())]
 )

@@ -19,6 +19,7 @@ type Rival = Literal[
     "shape_level",
     "holt_winters",
     "ets",
+    "arima",
 ]
 """Methods that the engine is compared with (`engine.methods.registry`; a test holds the two equal)."""
 
@@ -43,4 +44,4 @@ class Backtest(BaseModel):
     paths: Annotated[int, Field(strict=True, ge=100, le=100_000)] = 1000
     """Sample paths of every method."""
     methods: tuple[Rival, ...] = ()
-    """Methods to compare besides the engine's; all of them when empty."""
+    """Methods to compare besides the engine's; all of them but `arima`, which takes minutes, when empty."""

@@ -41,7 +41,18 @@ def draw(history: Series, horizon: int, paths: int, seed: int) -> Floats:
     StatsforecastMissingError
         Where statsforecast is not installed.
     """
-    base = base_forecasts(history, horizon, statsforecast_model("AutoETS", history.season))
+    return reconciled(history, horizon, paths, seed, "AutoETS")
+
+
+def reconciled(history: Series, horizon: int, paths: int, seed: int, name: str) -> Floats:
+    """Joint paths [path, bottom, horizon] of a model of statsforecast by ``name``, its residuals resampled, then MinT.
+
+    Raises
+    ------
+    StatsforecastMissingError
+        Where statsforecast is not installed.
+    """
+    base = base_forecasts(history, horizon, statsforecast_model(name, history.season))
     residuals = filled(filled(history.values) - base.fitted)  # [series, period]
     projection = mint(history.summing, residuals.T)
     starts = np.random.default_rng(seed).integers(max(1, history.periods - horizon + 1), size=paths)

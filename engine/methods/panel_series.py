@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.methods import ets, holt_winters, last_year_mean, seasonal_naive, shape_level
+from engine.methods import arima, ets, holt_winters, last_year_mean, seasonal_naive, shape_level
 from engine.methods.protocol import (
     SCORED_LEVELS,
     Forecast,
@@ -99,5 +99,6 @@ METHODS = {
     "shape_level": PanelSeries(shape_level.draw),
     "holt_winters": PanelSeries(holt_winters.draw),
     "ets": PanelSeries(ets.draw),
+    "arima": PanelSeries(arima.draw),
 }
 """The series methods by name."""

@@ -41,6 +41,9 @@ def rivals() -> dict[str, Method]:
     }
 
 
+SLOW = ("arima",)
+"""Rivals that are only asked by name."""
+
 REFINEMENTS: dict[str, tuple[str, Refinement]] = {LEGS_AND_CALLS: (LEGS, call_evidence.weigh)}
 """Methods that go on from another one's paths: its name, and what is done."""
 
@@ -50,5 +53,6 @@ def methods(config: RunConfig) -> dict[str, Method]:
     asked = config.backtest
     sampler = config.models.sampler.model_copy(update={"method": asked.tier, "cores": 1})
     legs = EngineLegs(config.models.model_copy(update={"sampler": sampler}), config.simulation)
-    chosen = {name: method for name, method in rivals().items() if not asked.methods or name in asked.methods}
+    wanted = asked.methods or [name for name in rivals() if name not in SLOW]
+    chosen = {name: method for name, method in rivals().items() if name in wanted}
     return {LEGS: legs, **chosen}
