@@ -14,24 +14,22 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 from joblib import Parallel, delayed
 
 from engine.config import DemoData, RunConfig, hashable, load_config, resolved
-from engine.data import as_of_date, load_tables
-from engine.data.tables import Tables
+from engine.data import as_of_date
 from engine.errors import EngineError
-from engine.methods.registry import methods
 from engine.posterior_files import code_digest
 from engine.runs import content_hash
 from engine.track_record import FOLDER, PITS, TABLE, TrackRecord, company_hash, store
 from engine.tracking import RunRecord, StageRecord, flatten, record
 from experiments.backtest_table import ALL, backtest_table, readable, reference
-from experiments.folds import Fold, lay_out, run_fold, save_fold
+from experiments.folds import Fold, lay_out
 from experiments.learned_combination import combine_folds
+from experiments.replay import replay, tables_of
 
 
 @dataclass(frozen=True)
@@ -50,12 +48,6 @@ class Job:
     folder: Path
 
 
-@lru_cache(maxsize=1)
-def _tables(text: str) -> Tables:
-    """Tables of a config written as JSON: a process that replays several folds reads them once."""
-    return load_tables(RunConfig.model_validate_json(text))
-
-
 def prepare(config: RunConfig) -> Job:
     """Lay out the folds of a company; nothing is fitted yet.
 
@@ -64,7 +56,7 @@ def prepare(config: RunConfig) -> Job:
     InputRefusedError
         With every problem of the data.
     """
-    tables = _tables(config.model_dump_json())
+    tables = tables_of(config)
     folds = lay_out(config, tables, as_of_date(tables, _open_ended(config)))
     values = hashable(config) | {"backtest": config.backtest.model_dump(mode="json")}
     values.pop("allocation")
@@ -76,14 +68,6 @@ def _open_ended(config: RunConfig) -> RunConfig:
     """The config with a horizon that no as-of date can be beyond: a backtest looks back, so that is no mistake here."""
     horizon = config.horizon.model_copy(update={"periods": 60, "frequency": "year"})
     return config.model_copy(update={"horizon": horizon})
-
-
-def replay(config: RunConfig, fold: Fold, folder: Path) -> tuple[str, float]:
-    """Run one fold and keep it; gives its as-of date and seconds."""
-    started = time.perf_counter()
-    tables = _tables(config.model_dump_json())
-    save_fold(run_fold(config, tables, fold, methods(config)), folder, fold)
-    return fold.as_of.isoformat(), time.perf_counter() - started
 
 
 def run(jobs: list[Job], processes: int) -> pd.DataFrame:

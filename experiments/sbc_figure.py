@@ -5,6 +5,7 @@ References
 Saeilynoja, Buerkner and Vehtari (2022), doi:10.1007/s11222-022-10090-6.
 """
 
+import textwrap
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from experiments.sbc_run import RANKED, SEED, Ranks
 from models.panel import Ints
 
 COLUMNS = 7
-FONT = 6.5
+FONT, WIDTH = 6.5, 25
 DOTS, COLOURS = 100, 24
 LOOK: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -56,7 +57,8 @@ def draw(ranks: Ranks, table: pd.DataFrame, path: Path) -> None:
                 axes = grid[first + i // COLUMNS, i % COLUMNS]
                 _panel(axes, values, nulls[len(values)], LEVEL / len(table))
                 colour = "firebrick" if (model, quantity) in rejected else "black"
-                axes.set_title(f"{model.replace('_', ' ')}:\n{quantity}", fontsize=FONT, color=colour)
+                title = textwrap.fill(f"{model.replace('_', ' ')}: {quantity}", WIDTH)
+                axes.set_title(title, fontsize=FONT, color=colour)
             first += -(-len(quantities) // COLUMNS)
         path.parent.mkdir(parents=True, exist_ok=True)
         _save(figure, path)

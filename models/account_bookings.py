@@ -135,4 +135,5 @@ def _together(parts: list[Diagnostics], rows: int, cells: int) -> Diagnostics:
         rows=rows,
         cells=cells,
         parameters=sum(part.parameters for part in parts),
+        k_hat=max((part.k_hat for part in parts if part.k_hat is not None), default=None),
     )

@@ -46,7 +46,8 @@ class ClosingSettings(BaseModel):
     """Number of size classes of deals with a known amount, of equal numbers of deals."""
 
     max_cells: int = Field(default=10_000, ge=500, le=200_000)
-    """Cells of equal covariates on either side above which covariates are left out, least informative first."""
+    """Cells of equal covariates on either side above which covariates are left out, least informative first; on the win
+    side then weeks and ages too. Reps times months is the least that is left there."""
 
     base_scale: Scale = 3.0
     """Prior SD of the base rates around an even chance of winning and a weekly chance of closing of 5 %."""

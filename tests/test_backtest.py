@@ -19,7 +19,7 @@ from engine.methods.protocol import Forecast, Method, Question, booked_by_place,
 from engine.methods.registry import CALL, LEGS, rivals
 from engine.scoring import PROBABILITIES
 from engine.track_record import COLUMNS, FOLDER, TABLE, WEIGHTS
-from experiments import backtest
+from experiments import backtest, replay
 from experiments.backtest_table import ALL, backtest_table, readable
 from experiments.folds import Fold, lay_out, run_fold
 from experiments.truth import QUANTILE_COLUMNS, actuals
@@ -140,7 +140,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def cheap_methods(_: RunConfig) -> dict[str, Method]:
         return {LEGS: counted, CALL: rivals()[CALL]}
 
-    monkeypatch.setattr(backtest, "methods", cheap_methods)
+    monkeypatch.setattr(replay, "methods", cheap_methods)
     return asked
 
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.stats import norm
 
 from engine.methods.protocol import Forecast, Places, place_of
-from engine.scoring import MEDIAN, pinball
+from engine.scoring import PROBABILITIES, pinball
 from models.panel import NONE, Floats
 
 PRIOR_OWN = 0.9
@@ -26,14 +27,15 @@ PRIOR_OWN = 0.9
 PRIOR_ORIGINS = 1.0
 """Origins that the prior of the weights is worth."""
 
-SPREAD_PRIOR = 0.4
-"""Prior SD of the log of the recalibration factor."""
+PRIOR_CALIBRATED = 4.0
+"""Origins that a calibrated forecast is worth when the recalibration factor is learned."""
 
 FEWEST_ORIGINS = 8
 """Origins below which nothing is learned: the legs alone, no recalibration. Equal weights, the usual start, would let
 ten rules of thumb outvote a model of the very process before anything was seen."""
 
-SPREADS = np.exp(np.linspace(np.log(0.6), np.log(1.8), 25))
+FARTHEST = 2.5
+"""Largest normal score of an outcome: what lies beyond the outermost quantile is that far out."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,11 @@ class Lesson:
 
 
 def learn(names: list[str], lessons: list[Lesson], origins: float) -> Combination:
-    """Weights and spread by penalised CRPS.
+    """Weights by penalised CRPS, spread by calibration.
 
     The weights minimise ``origins * log(mean scaled CRPS) - PRIOR_ORIGINS * sum(prior * log(weight))`` on the simplex:
-    a Dirichlet prior beside a likelihood that only knows the score.
+    a Dirichlet prior beside a likelihood that only knows the score. The spread is the root mean square of the outcomes'
+    normal scores, one for a calibrated forecast: the CRPS is nearly flat in the spread and would give away coverage.
 
     Parameters
     ----------
@@ -86,14 +89,28 @@ def learn(names: list[str], lessons: list[Lesson], origins: float) -> Combinatio
 
     def objective(free: Floats) -> float:
         weights = _softmax(free)
-        return origins * np.log(_loss(lessons, weights, 1.0)) - PRIOR_ORIGINS * float(prior @ np.log(weights))
+        return origins * np.log(_loss(lessons, weights)) - PRIOR_ORIGINS * float(prior @ np.log(weights))
 
     found = minimize(objective, np.log(prior), method="L-BFGS-B", bounds=[(-12, 12)] * len(names))
     weights = _softmax(found.x)
-    penalty = 0.5 * (np.log(SPREADS) / SPREAD_PRIOR) ** 2
-    losses = [origins * np.log(_loss(lessons, weights, spread)) for spread in SPREADS]
-    spread = float(SPREADS[int(np.argmin(losses + penalty))])
+    squares = np.array(
+        [float((normal_scores(_averaged(lesson, weights), lesson.actual) ** 2).mean()) for lesson in lessons]
+    )
+    found_square = float(np.average(squares, weights=[lesson.weight for lesson in lessons]))
+    spread = float(np.sqrt((origins * found_square + PRIOR_CALIBRATED) / (origins + PRIOR_CALIBRATED)))
     return Combination(dict(zip(names, weights.tolist(), strict=True)), spread, origins)
+
+
+def normal_scores(quantile: Floats, actual: Floats) -> Floats:
+    """Normal scores [target] of outcomes by linear interpolation between quantiles [target, quantile]."""
+    scores = norm.ppf(PROBABILITIES)
+    found = [
+        np.interp(y, row, scores, left=-FARTHEST, right=FARTHEST)
+        if row[-1] > row[0]
+        else np.sign(y - row[0]) * FARTHEST
+        for y, row in zip(actual, quantile, strict=True)
+    ]
+    return np.asarray(found, dtype=float)
 
 
 def prior_weights(count: int) -> Floats:
@@ -109,14 +126,17 @@ def _softmax(free: Floats) -> Floats:
     return weights / weights.sum()
 
 
-def _loss(lessons: list[Lesson], weights: Floats, spread: float) -> float:
+def _averaged(lesson: Lesson, weights: Floats) -> Floats:
+    """Averaged quantiles [target, quantile]."""
+    return np.asarray(np.einsum("m,mtq->tq", weights, lesson.quantiles))
+
+
+def _loss(lessons: list[Lesson], weights: Floats) -> float:
     """Mean over lessons of the scaled CRPS of the averaged quantiles."""
     losses = []
     for lesson in lessons:
-        averaged = np.einsum("m,mtq->tq", weights, lesson.quantiles)
-        middle = averaged[:, [MEDIAN]]
         size = max(float(np.abs(lesson.actual).sum()), 1e-9)
-        losses.append(pinball(lesson.actual, middle + spread * (averaged - middle)).sum() / size)
+        losses.append(pinball(lesson.actual, _averaged(lesson, weights)).sum() / size)
     return max(float(np.average(losses, weights=[lesson.weight for lesson in lessons])), 1e-9)
 
 

@@ -40,6 +40,7 @@ def mint(summing: Floats, errors: Floats) -> Floats:
     signal = float((correlation[off] ** 2).sum())
     intensity = 1.0 if signal == 0 else min(1.0, max(0.01, float(noise[off].sum()) / signal))
     correlation[off] *= 1 - intensity
+    np.fill_diagonal(correlation, 1.0)  # a series without any error would have none with itself either
     factor = cho_factor(correlation * np.outer(spread, spread))
     weighted = cho_solve(factor, summing).T  # [bottom, series]
     return np.asarray(np.linalg.solve(weighted @ summing, weighted))
