@@ -153,7 +153,9 @@ def _employed(panel: Panel, rep: Ints, created: Ints, months: Ints) -> Floats:
     np.maximum.at(latest, rep, created)
     seen = latest >= 0
     after_first = np.where(seen, earliest + 1, 0).astype("datetime64[M]").astype("datetime64[D]")
-    through_last = np.where(reps.active & seen, months[-1] + 1 if len(months) else 0, np.where(seen, latest + 1, 0))
+    # A rep who is there and has no deal yet is exposed too: leaving such reps out would choose by the outcome.
+    there = reps.active & (seen | ~np.isnat(reps.start))
+    through_last = np.where(there, months[-1] + 1 if len(months) else 0, np.where(seen, latest + 1, 0))
     start = np.where(np.isnat(reps.start), after_first, reps.start.astype("datetime64[D]"))
     stop = np.where(
         np.isnat(reps.end),
