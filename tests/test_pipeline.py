@@ -21,7 +21,7 @@ from tests.finished import GOOD, SMOKE, finished_result
 from tests.simulation_inputs import make_draws, make_panel
 
 ROOT = Path(__file__).parents[1]
-TABLES = {"forecast.csv", "deals.csv", "allocation.csv", "moves.csv", "books.csv", "data_issues.csv"}
+TABLES = {"backtest.csv", "forecast.csv", "deals.csv", "allocation.csv", "moves.csv", "books.csv", "data_issues.csv"}
 PROMISED = TABLES | {"config.yaml", "certificate.json", "report.html", "manifest.json", "draws"}
 
 

@@ -12,7 +12,7 @@ import pytest
 from engine.config import RunConfig, load_config
 from engine.methods.combination import Combination
 from engine.methods.combined_outcomes import FEWEST_PATHS, combine_outcomes, in_the_light_of
-from engine.methods.registry import LEGS
+from engine.methods.registry import LEGS, LEGS_AND_CALLS
 from engine.report.track_section import calibration, track_section
 from engine.simulation.clock import SimulationHorizons
 from engine.simulation.outcomes import Outcomes
@@ -111,6 +111,16 @@ def test_the_legs_alone_change_nothing_but_the_number_of_paths(
     same = combine_outcomes(config, panel, outcomes, Combination({LEGS: 1.0}, 1.0, 20))
     for name, level in same.levels.items():
         assert np.allclose(level.total, outcomes.levels[name].total[:FEWEST_PATHS], rtol=1e-3, atol=1.0), name
+
+
+def test_without_calls_the_legs_inherit_the_weight_of_what_would_have_used_them(
+    company: tuple[Panel, Outcomes], config: RunConfig
+) -> None:
+    panel, outcomes = company
+    weights = {LEGS_AND_CALLS: 0.9, "conversion": 0.1}
+    combined = combine_outcomes(config, panel, outcomes, Combination(weights, 1.0, 20))
+    alone = combine_outcomes(config, panel, outcomes, Combination({LEGS: 0.9, "conversion": 0.1}, 1.0, 20))
+    assert np.allclose(combined.levels["rep"].total, alone.levels["rep"].total)
 
 
 def test_combined_levels_add_up_and_move_towards_the_other_method(

@@ -74,12 +74,20 @@ def _ask(panel: Panel, question: Question, legs: Forecast, weights: Mapping[str,
             if name == LEGS:
                 answers[name] = legs
             elif name in REFINEMENTS:
-                answers[name] = REFINEMENTS[name][1](panel, asked, legs)
+                answers[name] = _refined(name, panel, asked, legs)
             elif weight >= SMALL:
                 answers[name] = methods[name](panel, asked)
         except MethodUnavailableError:
             continue
     return answers if answers else {LEGS: legs}
+
+
+def _refined(name: str, panel: Panel, question: Question, legs: Forecast) -> Forecast:
+    """A refinement of the legs; the legs themselves where it has nothing to go by: they inherit its weight."""
+    try:
+        return REFINEMENTS[name][1](panel, question, legs)
+    except MethodUnavailableError:
+        return legs
 
 
 def _booked(panel: Panel, outcomes: Outcomes) -> Floats:
