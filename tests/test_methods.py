@@ -56,8 +56,8 @@ def calls_of(panel: Panel, bias: float, noise: float) -> Calls:
             to_come = then.remaining[mine].sum() if start < MONTHS[0] else 40_000.0
             call = then.booked[mine].sum() + bias * to_come * np.exp(noise * rng.normal())
             rows.append((rep, day, start, call))
-    rep, day, month, amount = zip(*rows, strict=True)
-    return Calls(np.array(rep), np.array(day), np.array(month), np.array(amount))
+    of_rep, on_day, for_month, amount = zip(*rows, strict=True)
+    return Calls(np.array(of_rep), np.array(on_day), np.array(for_month), np.array(amount))
 
 
 @pytest.mark.parametrize("name", [name for name in rivals() if name not in SLOW])
