@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from joblib import Parallel, delayed
@@ -90,13 +91,19 @@ def run(jobs: list[Job], processes: int) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def notes_of(job: Job, fold: Fold) -> dict[str, Any]:
+    """What a fold noted beside its numbers: ``seconds`` and ``unavailable`` by method, ``new`` reps."""
+    notes: dict[str, Any] = json.loads((job.folder / f"notes_{fold.as_of}.json").read_text(encoding="utf-8"))
+    return notes
+
+
 def silences(jobs: list[Job]) -> str:
     """Which methods did not answer, at how many folds and why; which reps were new and are not scored."""
     reasons: Counter[tuple[str, str]] = Counter()
     new: set[str] = set()
     for job in jobs:
         for fold in job.folds:
-            notes = json.loads((job.folder / f"notes_{fold.as_of}.json").read_text(encoding="utf-8"))
+            notes = notes_of(job, fold)
             reasons.update((name, reason.splitlines()[0]) for name, reason in notes["unavailable"].items())
             new.update(notes["new"])
     lines = [f"silent  {name} at {count} folds: {reason}" for (name, reason), count in reasons.most_common(12)]
@@ -125,9 +132,10 @@ def _record(job: Job, table: pd.DataFrame, started: float) -> RunRecord:
     metrics = {f"{row['level']}_{name}": float(row[name]) for _, row in pooled.iterrows() for name in names}
     stages = []
     for fold in job.folds:
+        seconds = sum(notes_of(job, fold)["seconds"].values())
         rows = mine[mine["as_of"] == fold.as_of.isoformat()]
         values = {f"{row['level']}_{name}": float(row[name]) for _, row in rows.iterrows() for name in names}
-        stages.append(StageRecord(fold.as_of.isoformat(), 0.0, values))
+        stages.append(StageRecord(fold.as_of.isoformat(), seconds, values))
     return RunRecord(
         name=f"{job.config.name} backtest",
         folder=job.folder,

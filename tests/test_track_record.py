@@ -138,6 +138,19 @@ def test_combined_levels_add_up_and_move_towards_the_other_method(
         assert np.allclose(mean.sum(axis=0), total.mean(axis=0), rtol=1e-3), name
 
 
+def test_nothing_learned_keeps_every_path_of_the_legs(
+    company: tuple[Panel, Outcomes], config: RunConfig, tmp_path: Path
+) -> None:
+    panel, outcomes = company
+    record = stored(tmp_path, config, "2025-03-31")
+    for weights, same in (({LEGS: 1.0, "conversion": 0.0}, True), ({LEGS: 0.9, "conversion": 0.1}, False)):
+        learned = {f"{NEXT}0": {"weights": weights, "spread": 1.0, "origins": 3}}
+        (Path(record.folder) / WEIGHTS).write_text(json.dumps(learned), encoding="utf-8")
+        found = in_the_light_of(record, config, panel, outcomes)
+        assert (found is outcomes) == same
+        assert found.paths == len(found.levels["rep"].total)
+
+
 def test_too_few_paths_leave_the_legs_alone(company: tuple[Panel, Outcomes], config: RunConfig, tmp_path: Path) -> None:
     panel, outcomes = company
     few = replace(outcomes, sample=outcomes.sample[:50])

@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 
 from engine.methods.protocol import Forecast, Places, place_of
+from engine.methods.schaake import in_order_of
 from engine.scoring import PROBABILITIES, pinball
 from models.panel import NONE, Floats
 
@@ -159,8 +160,7 @@ def combine(forecasts: Mapping[str, Forecast], combination: Combination) -> Fore
     middle = np.median(ranked, axis=0)
     ranked = middle + combination.spread * (ranked - middle)
     floor = np.minimum(template.min(axis=0), 0.0)  # returns apart, revenue is not negative
-    order = np.argsort(np.argsort(template, axis=0, kind="stable"), axis=0, kind="stable")
-    return Forecast(places, np.maximum(np.take_along_axis(ranked, order, axis=0), floor).astype(np.float32))
+    return Forecast(places, np.maximum(in_order_of(template, ranked), floor).astype(np.float32))
 
 
 def _union(all_places: list[Places]) -> Places:

@@ -43,7 +43,10 @@ def in_the_light_of(record: TrackRecord, config: RunConfig, panel: Panel, outcom
     learned = read_combination(record, max(float(passed), 0.0))
     if learned is None or len(outcomes.sample) < FEWEST_PATHS:
         return outcomes
-    return combine_outcomes(config, panel, outcomes, Combination(**learned))
+    combination = Combination(**learned)
+    if combination.weights.get(LEGS) == 1 and combination.spread == 1:
+        return outcomes  # the legs alone: all their paths instead of a sample of them
+    return combine_outcomes(config, panel, outcomes, combination)
 
 
 def combine_outcomes(config: RunConfig, panel: Panel, outcomes: Outcomes, combination: Combination) -> Outcomes:
@@ -61,7 +64,7 @@ def combine_outcomes(config: RunConfig, panel: Panel, outcomes: Outcomes, combin
     booked = _booked(panel, outcomes)
     sample = _scaled(outcomes.cells, outcomes.sample, booked, (legs, combined))
     levels = {name: _level(panel, outcomes, name, sample) for name in outcomes.levels}
-    return replace(outcomes, levels=levels, sample=sample)
+    return replace(outcomes, levels=levels, sample=sample, paths=len(sample))
 
 
 def _ask(panel: Panel, question: Question, legs: Forecast, weights: Mapping[str, float]) -> dict[str, Forecast]:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from engine.methods import holt_winters, pooled_shape, pooled_smoothing, root_holt_winters
+from engine.methods.schaake import in_order_of
 from engine.methods.series import Series, SeriesMethod, at_all_levels, filled, levels_of
 from models.panel import Floats, Ints
 
@@ -55,8 +56,7 @@ def combined(members: Sequence[Floats], weights: Floats) -> Floats:
     """
     template = sum(weight * member for weight, member in zip(weights, members, strict=True))
     values = sum(weight * np.sort(member, axis=0) for weight, member in zip(weights, members, strict=True))
-    ranks = np.argsort(np.argsort(template, axis=0, kind="stable"), axis=0, kind="stable")
-    return np.asarray(np.take_along_axis(values, ranks, axis=0))
+    return in_order_of(np.asarray(template), np.asarray(values))
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ class Outcomes:
     deals : per open deal
     planning : over the planning horizon, None when there is no allocation
     sample : [sample path, cell, month] total revenue of the first paths, kept with the run
-    paths : number of paths
+    paths : number of paths of the levels
     """
 
     months: Ints
