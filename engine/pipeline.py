@@ -169,7 +169,7 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
             outcomes = in_the_light_of(known.track_record, config, panel, outcomes)
     horizon = config.planning_horizon
     last = horizon.first_month + horizon.months - 1
-    quotas = propose(panel, outcomes, horizon.first_month, last)
+    quotas = propose(panel, outcomes.levels["company"], horizon.first_month, last)
     allocation = None
     with clock.stage("assignment", "assigning accounts to reps"):
         if outcomes.planning is not None and fresh is not None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from engine.methods.combination import Combination, Lesson, combine, learn
+from engine.methods.combination import FEWEST_ORIGINS, Combination, Lesson, combine, learn, starting_weights
+from engine.methods.panel_series import METHODS as SERIES
 from engine.methods.protocol import SCORED_LEVELS, Forecast, Places
 from engine.methods.registry import CALL, ENGINE, LEGS, LEGS_AND_CALLS
 from engine.track_record import NEXT, WEIGHTS
@@ -30,16 +31,15 @@ def combine_folds(folds: list[Fold], folder: Path, target: str) -> pd.DataFrame:
     for fold in folds:
         known = [past for past in folds if past.end <= fold.as_of]
         forecasts = load_paths(folder, fold)
-        names = _names(list(forecasts), [targets[past.as_of] for past in known])
-        combination = _learn(names, [targets[past.as_of] for past in known], fold.weeks_in)
+        combination = _weights(list(forecasts), [targets[past.as_of] for past in known], fold.weeks_in)
         learned[fold.as_of.isoformat()] = _plain(combination)
-        answer = combine({name: forecasts[name] for name in names}, combination)
+        answer = combine({name: forecasts[name] for name in combination.weights}, combination)
         truth = load_truth(folder / f"truth_{fold.as_of}.npz")
         frames.append(labelled(score_rows(ENGINE, answer, truth, target), fold))
     everything = list(targets.values())
     for week in sorted({fold.weeks_in for fold in folds}):
-        names = _names(list(load_paths(folder, [fold for fold in folds if fold.weeks_in == week][-1])), everything)
-        learned[f"{NEXT}{week}"] = _plain(_learn(names, everything, week))
+        answered = list(load_paths(folder, [fold for fold in folds if fold.weeks_in == week][-1]))
+        learned[f"{NEXT}{week}"] = _plain(_weights(answered, everything, week))
     (folder / WEIGHTS).write_text(json.dumps(learned, indent=1) + "\n", encoding="utf-8")
     return pd.concat(frames, ignore_index=True)
 
@@ -62,6 +62,20 @@ def load_paths(folder: Path, fold: Fold) -> dict[str, Forecast]:
         }
 
 
+def _weights(answered: list[str], known: list[pd.DataFrame], weeks_in: int) -> Combination:
+    """Learned on what is known by then; on too little, the engine's own with a second opinion.
+
+    The second opinion is that of the reps where they call, and the engine's own has heard it; else that of the series
+    methods, which know no deal and no account.
+    """
+    names = _names(answered, known)
+    lessons, origins = _lessons(names, known, weeks_in)
+    if lessons and origins >= FEWEST_ORIGINS:
+        return learn(names, lessons, origins)
+    names = _names(answered, [])
+    return starting_weights(names, SERIES if names[0] == LEGS else ())
+
+
 def _names(answered: list[str], known: list[pd.DataFrame]) -> list[str]:
     """Methods to combine, the engine's own first (with calls where there are any): those that answered often enough."""
     counts = {name: sum(bool((frame["method"] == name).any()) for frame in known) for name in answered}
@@ -70,8 +84,11 @@ def _names(answered: list[str], known: list[pd.DataFrame]) -> list[str]:
     return ([own] if own else []) + [name for name in usual if name not in (LEGS, LEGS_AND_CALLS)]
 
 
-def _learn(names: list[str], known: list[pd.DataFrame], weeks_in: int) -> Combination:
-    """Lessons of the origins at which all of the methods answered, those at other weeks of the horizon counted less."""
+def _lessons(names: list[str], known: list[pd.DataFrame], weeks_in: int) -> tuple[list[Lesson], float]:
+    """Lessons of the origins at which all of the methods answered, and how many origins these are worth.
+
+    Those at other weeks of the horizon count less.
+    """
     whole = [frame for frame in known if set(names) <= set(frame["method"])]
     likeness = [float(np.exp(-(((frame["weeks_in"].iloc[0] - weeks_in) / WEEKS_ALIKE) ** 2))) for frame in whole]
     lessons = []
@@ -83,4 +100,4 @@ def _learn(names: list[str], known: list[pd.DataFrame], weeks_in: int) -> Combin
             actual = mine[0]["actual"].to_numpy(dtype=float)
             if np.abs(actual).sum() > 0:
                 lessons.append(Lesson(quantiles, actual, weight))
-    return learn(names, lessons, sum(likeness))
+    return lessons, sum(likeness)

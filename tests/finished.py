@@ -36,7 +36,7 @@ def finished_result(
     draws = replace(make_draws(panel), diagnostics=(diagnostics,))
     outcomes, fresh = simulate_run(config, panel, draws, 1, verify=draws.converged())
     first = config.horizon.first_month
-    quotas = propose(panel, outcomes, first, first + config.horizon.months - 1)
+    quotas = propose(panel, outcomes.levels["company"], first, first + config.horizon.months - 1)
     allocation = None
     if outcomes.planning is not None and fresh is not None:
         allocation = plan_territories(config, panel, (outcomes.planning, fresh), quotas)

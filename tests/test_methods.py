@@ -8,7 +8,7 @@ import pytest
 
 from engine.config.backtest import Rival
 from engine.methods import call_evidence, human_call
-from engine.methods.combination import FEWEST_ORIGINS, Combination, Lesson, combine, learn
+from engine.methods.combination import Combination, Lesson, combine, learn, starting_weights
 from engine.methods.error_paths import with_errors
 from engine.methods.protocol import (
     SCORED_LEVELS,
@@ -196,11 +196,11 @@ def test_weights_go_to_the_method_that_is_right() -> None:
     assert sum(learned.weights.values()) == pytest.approx(1)
 
 
-def test_few_origins_leave_the_legs_alone() -> None:
-    rng = np.random.default_rng(4)
-    few = learn(["own", "other"], [lesson(rng, (20.0, 0.0)) for _ in range(20)], FEWEST_ORIGINS - 1)
-    assert few.weights == {"own": 1.0, "other": 0.0}
-    assert few.spread == 1.0
+def test_before_anything_is_learned_a_second_opinion_has_half() -> None:
+    start = starting_weights(["own", "rule", "history", "season"], ["history", "season", "absent"])
+    assert start.weights == {"own": 0.5, "rule": 0.0, "history": 0.25, "season": 0.25}
+    assert (start.spread, start.origins) == (1.0, 0.0)
+    assert starting_weights(["own", "rule"], ["history"]).weights == {"own": 1.0, "rule": 0.0}
 
 
 def test_a_forecast_that_is_too_narrow_is_widened() -> None:

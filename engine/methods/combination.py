@@ -10,7 +10,7 @@ doi:10.1287/mnsc.1120.1667. Clark et al. (2004), The Schaake shuffle,
 doi:10.1175/1525-7541(2004)005<0243:TSSAMF>2.0.CO;2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,8 +32,10 @@ PRIOR_CALIBRATED = 4.0
 """Origins that a calibrated forecast is worth when the recalibration factor is learned."""
 
 FEWEST_ORIGINS = 8
-"""Origins below which nothing is learned: the legs alone, no recalibration. Equal weights, the usual start, would let
-ten rules of thumb outvote a model of the very process before anything was seen."""
+"""Origins below which nothing is learned, see `starting_weights`."""
+
+STARTING_OWN = 0.5
+"""Weight of the engine's legs beside a second opinion, before anything is learned."""
 
 FARTHEST = 2.5
 """Largest normal score of an outcome: what lies beyond the outermost quantile is that far out."""
@@ -83,10 +85,15 @@ def learn(names: list[str], lessons: list[Lesson], origins: float) -> Combinatio
     names : methods, the engine's own first
     lessons : each level of an origin counts the same
     origins : number of origins, those that say little counted in part
+
+    Raises
+    ------
+    ValueError
+        Without a lesson.
     """
+    if not lessons:
+        raise ValueError("nothing to learn from: no lessons; use starting_weights")
     prior = prior_weights(len(names))
-    if origins < FEWEST_ORIGINS or not lessons:
-        return Combination({name: float(i == 0) for i, name in enumerate(names)}, 1.0, origins)
 
     def objective(free: Floats) -> float:
         weights = _softmax(free)
@@ -100,6 +107,24 @@ def learn(names: list[str], lessons: list[Lesson], origins: float) -> Combinatio
     found_square = float(np.average(squares, weights=[lesson.weight for lesson in lessons]))
     spread = float(np.sqrt((origins * found_square + PRIOR_CALIBRATED) / (origins + PRIOR_CALIBRATED)))
     return Combination(dict(zip(names, weights.tolist(), strict=True)), spread, origins)
+
+
+def starting_weights(names: list[str], second_opinion: Collection[str]) -> Combination:
+    """Weights before anything is learned: half to the engine's own, half in equal parts to a second opinion.
+
+    Equal weights for all methods, the usual start, would let ten rules of thumb outvote a model of the very process.
+    Two opinions from different evidence at equal weights are hard to beat all the same (Clemen 1989, Combining
+    forecasts, doi:10.1016/0169-2070(89)90012-5).
+
+    Parameters
+    ----------
+    names : methods that have answered, the engine's own first
+    second_opinion : those of them that know something else than the engine's own; without any, it stays alone
+    """
+    others = [name for name in names[1:] if name in second_opinion]
+    own = STARTING_OWN if others else 1.0
+    weights = {names[0]: own} | {name: (1 - own) / len(others) for name in others}
+    return Combination({name: weights.get(name, 0.0) for name in names}, 1.0, 0.0)
 
 
 def normal_scores(quantile: Floats, actual: Floats) -> Floats:

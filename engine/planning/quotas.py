@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.simulation.outcomes import Outcomes
+from engine.simulation.outcomes import LevelOutcomes
 from models.panel import Floats, Panel, Quotas, Texts
 
 GIVEN, PROPOSED, NOT_GIVEN = "given", "proposed", "none"
@@ -66,7 +66,7 @@ def capacity(panel: Panel, first_month: int, last_month: int) -> Floats:
     return np.where(reps.active, reps.fte * share, 0.0)
 
 
-def propose(panel: Panel, outcomes: Outcomes, first_month: int, last_month: int) -> QuotaBook:
+def propose(panel: Panel, company: LevelOutcomes, first_month: int, last_month: int) -> QuotaBook:
     """Quotas proportional to capacity for active reps who have none over an inclusive span of months.
 
     Where other reps have quotas, theirs per full-time equivalent is the measure. Where nobody has, the proposals add up
@@ -80,8 +80,8 @@ def propose(panel: Panel, outcomes: Outcomes, first_month: int, last_month: int)
         per_head = given[measured].sum() / weight[measured].sum()
     elif weight.sum() > 0:
         goal = prorated(panel.quotas, "company", "", first_month, last_month)
-        total = outcomes.levels["company"].total.sum(axis=(1, 2), dtype=np.float64)  # [path] over the forecast horizon
-        months = (last_month - first_month + 1) / len(outcomes.months)
+        total = company.total.sum(axis=(1, 2), dtype=np.float64)  # [path] over the forecast horizon
+        months = (last_month - first_month + 1) / company.total.shape[2]
         per_head = (goal if np.isfinite(goal) else float(np.median(total)) * months) / weight.sum()
     else:
         per_head = np.nan
