@@ -3,22 +3,10 @@
 import argparse
 import json
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.errors import EngineError
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
-
-
-def _positive(text: str) -> int:
-    """Read a number of threads."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+from engine.command import add_machine_options, exit_code
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,8 +22,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a key; repeatable")
     options.add_argument("--out", metavar="DIR", type=Path, help="parent folder of all runs (config: output)")
     options.add_argument("--seed", metavar="N", type=int, help="root of all random numbers (config: seed)")
-    options.add_argument("--threads", metavar="N", type=_positive, help="threads (default: all); changes no result")
-    options.add_argument("--debug", action="store_true", help="show tracebacks")
+    add_machine_options(options)
     return options
 
 
@@ -76,19 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = options.parse_args(argv)
     if arguments.config is None and not arguments.schema:
         options.error("the following arguments are required: CONFIG")
-    try:
-        return run(arguments)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except EngineError as error:
-        print(traceback.format_exc() if arguments.debug else error, file=sys.stderr)
-        return error.exit_code
-    except Exception as error:
-        line = " ".join(str(error).split())
-        short = f"{type(error).__name__}: {line} (--debug shows where)"
-        print(traceback.format_exc() if arguments.debug else short, file=sys.stderr)
-        return 1
+    return exit_code(run, arguments)
 
 
 if __name__ == "__main__":
