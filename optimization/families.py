@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimization.atoms import Atom, keys_left_out
 from optimization.problem import NONE, Bools, Floats, Ints, TerritoryProblem
 
 
@@ -55,29 +56,32 @@ def keepable(problem: TerritoryProblem) -> Bools:
     return (owner != NONE) & problem.eligible[np.arange(len(owner)), owner] & active_reps(problem)[owner]
 
 
-def permitted(problem: TerritoryProblem, without: frozenset[str] = frozenset()) -> Bools:
-    """[account, rep] who may own each account by eligibility, active reps and locks, less the rules left out."""
-    allowed = np.ones_like(problem.eligible)
-    if "eligibility" not in without:
-        allowed &= problem.eligible
-    if "active reps" not in without:
-        allowed &= active_reps(problem)
-    if "locks" not in without:
-        holds = problem.owner[:, None] == np.arange(len(problem.rep_ids))
-        allowed &= holds | ~problem.locked[:, None]
-    return allowed
+def permitted(problem: TerritoryProblem, without: frozenset[Atom] = frozenset()) -> Bools:
+    """[account, rep] who may own each account by eligibility, active reps and locks, less what is left out."""
+    accounts, reps = problem.account_ids, problem.rep_ids
+    allowed = problem.eligible | keys_left_out(without, "eligibility", accounts)[:, None]
+    allowed &= active_reps(problem) | keys_left_out(without, "active reps", reps)
+    free = ~problem.locked | keys_left_out(without, "locks", accounts)
+    return allowed & (free[:, None] | (problem.owner[:, None] == np.arange(len(reps))))
 
 
-def merge(problem: TerritoryProblem, without: frozenset[str] = frozenset()) -> Blocks:
+def together(problem: TerritoryProblem, without: frozenset[Atom] = frozenset()) -> Ints:
+    """[account] number of the group it is assigned with: its family, or itself where the family is left out."""
+    accounts = np.arange(len(problem.account_ids))
+    _, first, family = np.unique(problem.family, return_index=True, return_inverse=True)
+    split = keys_left_out(without, "families", problem.account_ids[first])[family]
+    return np.where(split, accounts, first[family])
+
+
+def merge(problem: TerritoryProblem, without: frozenset[Atom] = frozenset()) -> Blocks:
     """Merge families and settle who may own what.
 
     Parameters
     ----------
-    without : names of rules left out (see `optimization.rules`), used to explain why no plan exists
+    without : what is left out, used to explain why no plan exists
     """
     accounts = np.arange(len(problem.account_ids))
-    family = accounts if "families" in without else problem.family
-    _, first, inverse = np.unique(family, return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(together(problem, without), return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first, kind="stable"), kind="stable")
     block = rank[inverse].astype(np.int64)
     order = np.argsort(block, kind="stable")

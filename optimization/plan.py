@@ -74,7 +74,9 @@ class Infeasible:
     ----------
     conflicts : sets of named rules that cannot hold together
     repairs : in words, what would make a plan possible, cheapest first
+    status : "proven" (each set cannot hold together, and can without any one of its rules), else "unknown (time)"
     """
 
     conflicts: tuple[tuple[str, ...], ...]
     repairs: tuple[str, ...]
+    status: str = "proven"

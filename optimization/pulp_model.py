@@ -10,8 +10,9 @@ import pulp  # before highspy, whose symbols it must load first
 
 import highspy  # isort: skip
 
+from optimization.atoms import Atom, left_out
 from optimization.problem import Bools, Floats, Ints
-from optimization.rules import Case, Row, rows_of
+from optimization.rules import Case, Row, atom_of, rows_of
 from optimization.scores import Linear
 
 SOLVER = f"HiGHS {version('highspy')} through PuLP {version('pulp')}"
@@ -68,9 +69,10 @@ def build(
     linear: Linear | None,
     arcs: Bools,
     *,
-    relaxed: str | None = None,
+    relaxed: frozenset[Atom] = frozenset(),
     cost: Floats | None = None,
     most: float | None = None,
+    apart: bool = False,
 ) -> Model:
     """Build the model.
 
@@ -78,8 +80,9 @@ def build(
     ----------
     linear : scores and costs; None asks only for any plan
     arcs : [block, rep] pairs to consider, a subset of what is allowed
-    relaxed : name of a rule that may give way; see `Row.relaxed`
-    most : by how much it may at most; without a limit the least is sought
+    relaxed : rows that may give way, those of one rule together; see `Row.relaxed`
+    most : by how much a rule may at most; without a limit the least sum is sought
+    apart : rows of one rule give way each by its own amount
     cost : [block, rep] cost of the pairs where there are no scores
     """
     program = pulp.LpProblem("territories", pulp.LpMinimize)
@@ -90,13 +93,16 @@ def build(
     assign = list(program.add_variable_dict("assign_b%s_r%s", names, 0, 1, "Integer").values()) if names else []
     model = Model(program, block, rep, assign, given, {})
     objective = pulp.LpAffineExpression.empty()
-    if relaxed is not None:
-        give = program.add_variable("give_way", 0, 1e12 if most is None else most)
-        if most is None:
-            objective += give
+    give: dict[str, pulp.LpVariable] = {}
     _cover(model)
-    for row in rows_of(case):
-        add_row(model, row, give if row.rule == relaxed else None)
+    for number, row in enumerate(rows_of(case)):
+        gives = left_out(relaxed, atom_of(case, row))
+        name = f"{row.rule}_{number}" if apart else row.rule
+        if gives and name not in give:
+            give[name] = program.add_variable(f"give_way_{len(give)}", 0, 1e12 if most is None else most)
+            if most is None:
+                objective += give[name]
+        add_row(model, row, give[name] if gives else None)
     if linear is not None:
         objective += _fair(model, linear)
         objective += _sum(model, linear.cost)

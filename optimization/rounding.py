@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimization.atoms import Atom
 from optimization.problem import Bools, Floats, Ints
 from optimization.pulp_model import Effort, Model, Solution, build, relax, solve_integral
 from optimization.rules import Case
@@ -24,7 +25,7 @@ class Question:
     """What a plan is sought for; see `optimization.pulp_model.build`."""
 
     linear: Linear | None = None
-    relaxed: str | None = None
+    relaxed: frozenset[Atom] = frozenset()
     cost: Floats | None = None
     most: float | None = None
 

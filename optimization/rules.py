@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from optimization.atoms import Atom, left_out
 from optimization.families import Blocks, active_reps, merge
 from optimization.problem import Floats, TerritoryProblem
 from optimization.settings import AllocationSettings
@@ -23,13 +24,13 @@ class Case:
     ----------
     problem, settings : as given
     blocks : families merged, permissions settled
-    without : names of rules that are left out
+    without : what is left out
     """
 
     problem: TerritoryProblem
     settings: AllocationSettings
     blocks: Blocks
-    without: frozenset[str]
+    without: frozenset[Atom]
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,22 @@ class Rule:
     rows: Callable[[Case], list[Row]] | None
 
 
-def build_case(problem: TerritoryProblem, settings: AllocationSettings, without: frozenset[str] = frozenset()) -> Case:
-    """Merge families and settle permissions, less the rules named in ``without``."""
+def build_case(
+    problem: TerritoryProblem, settings: AllocationSettings, without: frozenset[Atom] = frozenset()
+) -> Case:
+    """Merge families and settle permissions, less what ``without`` leaves out."""
     return Case(problem, settings, merge(problem, without), without)
+
+
+def atom_of(case: Case, row: Row) -> Atom:
+    """Rule, and the rep the row speaks of."""
+    return row.rule, row.key if row.rep is None else str(case.problem.rep_ids[row.rep])
 
 
 def rows_of(case: Case) -> list[Row]:
     """Every row of every rule that is in force."""
-    return [row for name, rule in RULES.items() if rule.rows and name not in case.without for row in rule.rows(case)]
+    rows = [row for rule in RULES.values() if rule.rows for row in rule.rows(case)]
+    return [row for row in rows if not left_out(case.without, atom_of(case, row))]
 
 
 def fair_share(problem: TerritoryProblem) -> Floats:

@@ -1,22 +1,20 @@
 """Conflicts are truly conflicts, minimal, and repairs repair."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import pytest
 
 from optimization.audit import violations
+from optimization.infeasible import explain
 from optimization.plan import Infeasible, TerritoryPlan
-from optimization.problem import NONE, TerritoryProblem
-from optimization.rules import RULES
+from optimization.problem import NONE, Ints, TerritoryProblem
 from optimization.settings import AllocationSettings
 from optimization.solve import solve
 from tests.territories import problem_of, random_problem
-
-TIGHT = AllocationSettings(max_moved_accounts_share=0.2, min_accounts=2, max_accounts=3)
 
 
 def explained(problem: TerritoryProblem, wanted: AllocationSettings) -> Infeasible:
@@ -25,26 +23,100 @@ def explained(problem: TerritoryProblem, wanted: AllocationSettings) -> Infeasib
     return answer
 
 
+def plans(problem: TerritoryProblem) -> Iterator[Ints]:
+    """Every assignment of accounts to reps."""
+    return (np.array(c) for c in product(range(len(problem.rep_ids)), repeat=len(problem.account_ids)))
+
+
+def excess(problem: TerritoryProblem, wanted: AllocationSettings, rep: Ints) -> dict[str, float]:
+    """By how much a plan breaks each rule, by name and key, in the unit of the rule; said once more in plain terms."""
+    found: dict[str, float] = {}
+    active, ids = problem.capacity > 0, problem.rep_ids
+    for i, r in enumerate(rep):
+        found[f"eligibility: {problem.account_ids[i]}"] = float(not problem.eligible[i, r])
+        found[f"locks: {problem.account_ids[i]}"] = float(problem.locked[i] and r != problem.owner[i])
+        if not active[r]:
+            found[f"active reps: {ids[r]}"] = 1.0
+    for family in np.unique(problem.family):
+        members = np.flatnonzero(problem.family == family)
+        found[f"families: {problem.account_ids[members[0]]}"] = float(len(set(rep[members])) > 1)
+    for r in np.flatnonzero(active):
+        held = int((rep == r).sum())
+        if wanted.min_accounts is not None:
+            found[f"minimum accounts: {ids[r]}"] = wanted.min_accounts - held
+        if wanted.max_accounts is not None:
+            found[f"maximum accounts: {ids[r]}"] = held - wanted.max_accounts
+        if np.isfinite(problem.max_hours[r]):
+            found[f"hours: {ids[r]}"] = 100 * (problem.hours[rep == r].sum() / problem.max_hours[r] - 1)
+    if wanted.max_moved_accounts_share is not None:
+        owner = problem.owner
+        keeps = (owner != NONE) & active[owner] & problem.eligible[np.arange(len(rep)), owner]
+        allowed = np.floor(wanted.max_moved_accounts_share * len(rep) + 1e-9)
+        found["moved accounts"] = float((keeps & (rep != owner)).sum()) - allowed
+    return {name: amount for name, amount in found.items() if amount > 1e-6}
+
+
 def possible(problem: TerritoryProblem, wanted: AllocationSettings, rules: set[str]) -> bool:
-    """Whether some assignment of accounts breaks none of these rules, by brute force."""
-    choices = product(range(len(problem.rep_ids)), repeat=len(problem.account_ids))
-    return any(
-        not rules & {text.split(":")[0] for text in violations(problem, wanted, np.array(choice))} for choice in choices
-    )
+    """Whether some assignment breaks none of these rules, by brute force."""
+    return any(not rules & set(excess(problem, wanted, plan)) for plan in plans(problem))
 
 
-@settings(max_examples=40)
-@given(st.integers(0, 10**6), st.integers(3, 6), st.integers(2, 3))
-def test_conflict_is_infeasible_and_minimal(seed: int, accounts: int, reps: int) -> None:
-    problem = random_problem(seed, accounts, reps)
-    answer = solve(problem, TIGHT, seed)
-    assert isinstance(answer, TerritoryPlan) == possible(problem, TIGHT, set(RULES))
-    if isinstance(answer, TerritoryPlan):
-        return
-    (conflict,) = answer.conflicts
-    assert not possible(problem, TIGHT, set(conflict))
-    for name in conflict:
-        assert possible(problem, TIGHT, set(conflict) - {name}), name
+def allowed_by(repair: str, broken: dict[str, float]) -> bool:
+    """Whether a repair, as people read it, excuses everything that a plan breaks."""
+    return all(any(_excuses(part, name, amount) for part in repair.split(" and ")) for name, amount in broken.items())
+
+
+def _excuses(part: str, name: str, amount: float) -> bool:
+    rule, _, key = name.partition(": ")
+    head, _, only = part.partition(", for ")
+    if only and key not in only.removesuffix(" only").split(", "):
+        return False
+    number = re.search(r"([\d.]+) (percent|accounts|more accounts)", head)
+    says = {
+        "hours": "raise the hours",
+        "minimum accounts": "lower the minimum",
+        "maximum accounts": "raise the maximum",
+        "moved accounts": "more accounts to move",
+    }
+    if rule in says:
+        return says[rule] in head and number is not None and amount <= float(number[1]) + 1e-6
+    if rule == "families":
+        return head == "let families be split"
+    words = {"eligibility": "allow:", "locks": "release the lock of:", "active reps": "let reps without capacity own:"}
+    return head.startswith(words[rule]) and re.search(rf"\b{key}\b", part) is not None
+
+
+@pytest.mark.parametrize(("first", "wanted_number"), [(0, 12), pytest.param(1000, 200, marks=pytest.mark.slow)])
+def test_random_conflicts_are_conflicts_irreducible_and_repaired(first: int, wanted_number: int) -> None:
+    infeasible = 0
+    for seed in range(first, first + 8 * wanted_number):
+        rng = np.random.default_rng(seed)
+        problem = random_problem(seed, int(rng.integers(3, 6)), int(rng.integers(2, 4)))
+        wanted = AllocationSettings(
+            max_moved_accounts_share=float(rng.choice([0.0, 0.2, 0.5])),
+            min_accounts=int(rng.integers(0, 3)),
+            max_accounts=int(rng.integers(1, 4)),
+        )
+        if any(not excess(problem, wanted, plan) for plan in plans(problem)):
+            continue
+        infeasible += 1
+        answer = explain(problem, wanted)
+        assert answer.status == "proven"
+        for conflict in answer.conflicts:
+            rules = set(conflict)
+            assert not possible(problem, wanted, rules), (seed, rules)
+            for name in rules:
+                assert possible(problem, wanted, rules - {name}), (seed, name, rules)
+        for repair in answer.repairs:
+            assert any(allowed_by(repair, excess(problem, wanted, plan)) for plan in plans(problem)), (seed, repair)
+        if infeasible == wanted_number:
+            return
+    raise AssertionError(f"only {infeasible} infeasible problems")
+
+
+def test_a_search_without_time_says_so() -> None:
+    answer = explain(crowded(), AllocationSettings(), seconds=0.0)
+    assert answer.status == "unknown (time)"
 
 
 def crowded() -> TerritoryProblem:
@@ -55,7 +127,7 @@ def crowded() -> TerritoryProblem:
 
 def test_hours_that_do_not_suffice_are_named_with_the_raise_that_suffices() -> None:
     answer = explained(crowded(), AllocationSettings())
-    assert answer.conflicts == (("hours",),)
+    assert answer.conflicts == (("hours: R0", "hours: R1"),)
     (repair,) = answer.repairs
     match = re.fullmatch(r"raise the hours of every rep by ([\d.]+) percent", repair)
     assert match is not None
@@ -70,8 +142,8 @@ def test_locks_against_the_maximum_of_accounts() -> None:
     problem = problem_of(np.full(4, 100.0), np.zeros(4, dtype=np.int64), np.full(2, 200.0))
     problem = replace(problem, locked=np.array([True, True, True, False]))
     answer = explained(problem, AllocationSettings(max_accounts=2, max_moved_accounts_share=None))
-    assert set(answer.conflicts[0]) == {"locks", "maximum accounts"}
-    assert "raise the maximum by 1 accounts" in answer.repairs
+    assert set(answer.conflicts[0]) == {"locks: A0", "locks: A1", "locks: A2", "maximum accounts: R0"}
+    assert "raise the maximum by 1 accounts, for R0 only" in answer.repairs
     released = next(text for text in answer.repairs if text.startswith("release the lock of"))
     assert len(re.findall(r"A\d", released)) == 1
     freed = replace(problem, locked=problem.locked & (problem.account_ids != released.split(": ")[1]))
@@ -83,14 +155,14 @@ def test_split_locks_in_a_family() -> None:
     problem = problem_of(np.full(4, 100.0), np.array([0, 1, 0, 1]), np.full(2, 200.0))
     problem = replace(problem, locked=np.array([True, True, False, False]), family=np.array([0, 0, 2, 3]))
     answer = explained(problem, AllocationSettings(max_moved_accounts_share=None))
-    assert set(answer.conflicts[0]) == {"locks", "families"}
-    assert "let families be split" in answer.repairs
+    assert set(answer.conflicts[0]) == {"locks: A0", "locks: A1", "families: A0"}
+    assert "let families be split, for A0 only" in answer.repairs
 
 
 def test_locked_account_that_nobody_owns() -> None:
     problem = problem_of(np.full(3, 100.0), np.array([0, 1, NONE]), np.full(2, 150.0))
     answer = explained(replace(problem, locked=np.array([False, False, True])), AllocationSettings())
-    assert answer.conflicts == (("locks",),)
+    assert answer.conflicts == (("locks: A2",),)
     assert answer.repairs == ("release the lock of: A2 (nobody who stays owns it)",)
 
 
@@ -98,7 +170,7 @@ def test_account_that_nobody_may_own() -> None:
     problem = problem_of(np.full(3, 100.0), np.array([0, 1, 1]), np.full(2, 150.0))
     eligible = np.array([[1, 1], [1, 1], [0, 0]], dtype=bool)
     answer = explained(replace(problem, eligible=eligible), AllocationSettings())
-    assert answer.conflicts == (("eligibility",),)
+    assert answer.conflicts == (("eligibility: A2",),)
     assert re.fullmatch(r"allow: A2 to R[01]", answer.repairs[0])
 
 
@@ -106,8 +178,8 @@ def test_budget_against_the_minimum_of_accounts_offers_both_ways() -> None:
     problem = problem_of(np.full(6, 100.0), np.zeros(6, dtype=np.int64), np.full(2, 300.0))
     wanted = AllocationSettings(min_accounts=3, max_moved_accounts_share=0.2)
     answer = explained(problem, wanted)
-    assert set(answer.conflicts[0]) == {"minimum accounts", "moved accounts"}
-    assert set(answer.repairs) == {"allow 2 more accounts to move", "lower the minimum by 2 accounts"}
+    assert set(answer.conflicts[0]) == {"minimum accounts: R1", "moved accounts"}
+    assert set(answer.repairs) == {"allow 2 more accounts to move", "lower the minimum by 2 accounts, for R1 only"}
     assert (
         violations(problem, wanted.model_copy(update={"max_moved_accounts_share": 0.5}), np.array([0, 0, 0, 1, 1, 1]))
         == ()
