@@ -20,7 +20,7 @@ forecast: env ## Forecast and plan the embedded demo company (configs/q3.yaml)
 	$(PYTHON) -m engine.forecast configs/q3.yaml
 
 test: env ## Run the tests that take minutes
-	$(PYTHON) -m pytest -q -m "not slow"
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 test-slow: env ## Run the tests that take longer
 	$(PYTHON) -m pytest -q -m slow
