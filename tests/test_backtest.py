@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,18 @@ from engine.data.tables import Tables
 from engine.methods.protocol import Forecast, Method, Question, booked_by_place, find_places
 from engine.methods.registry import CALL, LEGS, rivals
 from engine.scoring import PROBABILITIES
+from engine.simulation.cells import booked_revenue
+from engine.simulation.outcomes import Cells
 from engine.track_record import COLUMNS, FOLDER, TABLE, WEIGHTS
 from experiments import backtest, replay
 from experiments.backtest_table import ALL, backtest_table, readable
 from experiments.folds import Fold, lay_out, run_fold
+from experiments.later_owners import booked_by_cell, later_shares, under_owners
 from experiments.truth import QUANTILE_COLUMNS, actuals
-from models.panel import Panel
+from models.panel import NONE, Panel
 from tests.conftest import ROOT
 from tests.finished import SMOKE
+from tests.order_panels import FIRST_MONTH, with_orders
 
 QUARTERS = ("as_of=2025-12-31", "horizon.start=2026-01-01", "backtest.origins=3", "backtest.paths=200")
 
@@ -207,3 +212,66 @@ def test_actuals_of_a_level_sum_to_the_company(config: RunConfig, tables: Tables
     assert sums["company"] > 0
     assert sums["rep"] == pytest.approx(sums["company"], rel=1e-6)
     assert 0.9 * sums["company"] < sums["territory"] <= sums["company"]  # deals without an account have no territory
+
+
+def test_later_owners_take_what_was_yet_to_come() -> None:
+    months = np.array([FIRST_MONTH + 1, FIRST_MONTH + 2])
+    panel = with_orders(np.array([0, 1, 2]), months[[0, 0, 0]], np.array([10.0, 20.0, 30.0]), 4, "2023-02-28")
+    # Account 0 stays with rep 0, account 1 goes to reps 3 and 4 as 3 to 1, account 2 orders no more, 3 is new.
+    account, when = np.array([0, 1, 2, 0, 1, 1, 3]), months[[0, 0, 0, 1, 1, 1, 1]]
+    amount = np.array([10.0, 20.0, 30.0, 11.0, 60.0, 20.0, 5.0])
+    later = with_orders(account, when, amount, 4, "2023-03-31")
+    later = replace(later, orders=replace(later.orders, rep=np.array([0, 1, 2, 0, 3, 4, 3])))
+    shares = later_shares(panel, later, months)
+    assert shares.to_numpy().tolist() == [[0, 0, 1.0], [1, 3, 0.75], [1, 4, 0.25], [3, 3, 1.0]]
+    cells = Cells(
+        account=np.array([NONE, 0, 1, 2]),
+        rep=np.array([5, 0, 1, 2]),
+        product=np.zeros(4, dtype=np.int64),
+        territory=np.array([NONE, 0, 1, 2]),
+    )
+    booked = booked_by_cell(booked_revenue(panel), cells, months)
+    assert booked.tolist() == [[0, 0], [10, 0], [20, 0], [30, 0]]
+    to_come = np.random.default_rng(1).gamma(2.0, 10.0, (7, 4, 2)) * np.array([0.0, 1.0])
+    moved = under_owners(cells, (booked + to_come).astype(np.float32), booked, shares)
+    reps = {rep: moved.total[:, moved.places.rep == rep].sum(axis=1) for rep in range(6)}
+    expected = booked + to_come
+    for rep, cell in ((0, 1), (2, 3), (5, 0)):
+        assert np.allclose(reps[rep], expected[:, cell])
+    assert np.allclose(reps[1], booked[2])  # what was booked under the old rep stays the old rep's
+    assert np.allclose(reps[3], 0.75 * to_come[:, 2])
+    assert np.allclose(reps[4], 0.25 * to_come[:, 2])
+    assert np.allclose(moved.total.sum(axis=1), expected.sum(axis=1), rtol=1e-5)
+    for territory in range(3):
+        assert np.allclose(
+            moved.total[:, moved.places.territory == territory].sum(axis=1), expected[:, territory + 1], rtol=1e-5
+        )
+
+
+def test_a_rep_whom_nobody_knew_takes_revenue_away() -> None:
+    months = np.array([FIRST_MONTH + 2])
+    panel = with_orders(np.array([0]), months - 1, np.array([10.0]), 1, "2023-02-28")
+    later = with_orders(np.array([0, 0]), np.array([months[0] - 1, months[0]]), np.array([10.0, 40.0]), 1, "2023-03-31")
+    known = replace(later.reps.labels, ids=np.append(later.reps.labels.ids[:-1], "newcomer"))
+    later = replace(
+        later, reps=replace(later.reps, labels=known), orders=replace(later.orders, rep=np.array([0, len(known) - 1]))
+    )
+    shares = later_shares(panel, later, months)
+    assert shares.to_numpy().tolist() == [[0, NONE, 1.0]]
+    zero = np.zeros(1, dtype=np.int64)
+    moved = under_owners(Cells(zero, zero, zero, zero), np.full((2, 1, 1), 7.0, np.float32), np.zeros((1, 1)), shares)
+    assert moved.total[:, moved.places.rep == NONE].sum() == 14.0
+    assert not moved.total[:, moved.places.rep == 0].any()
+
+
+@pytest.mark.slow
+def test_both_rows_of_later_owners_are_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from experiments import later_owners
+
+    command = [str(SMOKE)]
+    for setting in (*QUARTERS, "backtest.origins=1", f"output={tmp_path}"):
+        command += ["--set", setting]
+    assert later_owners.main(command) == 0
+    said = capsys.readouterr().out
+    assert said.count(LEGS) == 4
+    assert said.count(later_owners.TRUE_OWNERS) == 2

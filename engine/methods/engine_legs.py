@@ -28,6 +28,10 @@ class EngineLegs:
 
     def __call__(self, panel: Panel, question: Question) -> Forecast:
         """Fit, simulate and sum to places."""
+        return at_places(self.outcomes(panel, question))
+
+    def outcomes(self, panel: Panel, question: Question) -> Outcomes:
+        """Fit and simulate; every path is in the sample."""
         from models.fit import fit_all, sub_models
 
         if not sub_models(panel, self.models):
@@ -37,7 +41,7 @@ class EngineLegs:
         draws = fit_all(panel, self.models, seed_for(question.seed, "models"))
         settings = self.simulation.model_copy(update={"paths": question.paths, "sample_paths": question.paths})
         horizons = SimulationHorizons(question.months)
-        return at_places(simulate(panel, draws, horizons, settings, question.seed, threads=1))
+        return simulate(panel, draws, horizons, settings, question.seed, threads=1)
 
 
 def at_places(outcomes: Outcomes) -> Forecast:
