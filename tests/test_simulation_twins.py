@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from engine.simulation import kernels, reference
+from engine.simulation import outcome_kernels, reference
 from engine.simulation.clock import SimulationHorizons
 from engine.simulation.inputs import build_world
 from engine.simulation.settings import SimulationSettings
@@ -91,7 +91,7 @@ def test_outcome_tables_are_equal(as_of: str) -> None:
     draws = make_draws(panel)
     world, _, _ = build_world(panel, draws, SimulationHorizons(months()), SimulationSettings())
     shocks = reference.month_shocks(world.odds, 7, len(world.clock.months), np.random.default_rng(0))
-    compiled = kernels.outcome_table(world.odds, world.pipeline, world.clock, 7, shocks)
+    compiled = outcome_kernels.outcome_table(world.odds, world.pipeline, world.clock, 7, shocks)
     twin = reference.outcome_table(world.odds, world.pipeline, world.clock, 7, shocks)
     np.testing.assert_allclose(compiled, twin, rtol=1e-11, atol=1e-15)
     assert compiled.sum(axis=(1, 2)).max() < 1
@@ -112,7 +112,7 @@ def test_outcome_table_of_one_stage_by_hand() -> None:
     zeroed |= {"close_base": np.array([np.log(h / (1 - h))]), "win_base": np.array([np.log(w / (1 - w))])}
     draws = replace(draws, closing=replace(draws.closing, **zeroed))
     world, _, _ = build_world(panel, draws, SimulationHorizons(months(1)), SimulationSettings())
-    table = kernels.outcome_table(world.odds, world.pipeline, world.clock, 0, np.ones((1, 2)))
+    table = outcome_kernels.outcome_table(world.odds, world.pipeline, world.clock, 0, np.ones((1, 2)))
     closed = 1 - (1 - h) ** (3 / 8 + 3)  # 6, 7 and 8 July are left of the first week
     np.testing.assert_allclose(table[:, 0, 0], w * closed, rtol=1e-12)
     np.testing.assert_allclose(table[:, 1, 0], (1 - w) * closed, rtol=1e-12)

@@ -10,9 +10,9 @@ from engine.simulation.streams import Stream, student_t, uniform
 from engine.simulation.world import Amounts
 from models.panel import Floats
 
-_FIRST_NODE = float(NODES[0])
-_NODE_GAP = float(NODES[1] - NODES[0])
-_LAST_NODE = len(NODES) - 1
+FIRST_NODE = float(NODES[0])
+NODE_GAP = float(NODES[1] - NODES[0])
+LAST_NODE = len(NODES) - 1
 
 
 class AmountTerms(NamedTuple):
@@ -37,8 +37,8 @@ def amount_terms(amounts: Amounts, draw: int) -> AmountTerms:
 @njit(cache=True, error_model="numpy")
 def mean_multiple(terms: AmountTerms, limited_log_mean: Floats, centre: float) -> float:
     """Expected won amount over list amount: the mixture's mean with the capped Student t from its table [node]."""
-    position = (math.asinh((math.log(terms.cap) - centre) / terms.scale) - _FIRST_NODE) / _NODE_GAP
-    position = min(max(position, 0.0), _LAST_NODE - 1e-9)
+    position = (math.asinh((math.log(terms.cap) - centre) / terms.scale) - FIRST_NODE) / NODE_GAP
+    position = min(max(position, 0.0), LAST_NODE - 1e-9)
     node = int(position)
     low, high = limited_log_mean[node], limited_log_mean[node + 1]
     spread = math.exp(centre + low + (position - node) * (high - low))

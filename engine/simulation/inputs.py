@@ -85,8 +85,8 @@ def build_pipeline(panel: Panel, draws: Draws, clock: Clock, index: Ints, cell: 
     amount = deals.list_amount[index]
     covariates = np.stack(
         [
-            np.clip(age, 0, last_age),
             deals.stage[index] if has_stages(panel) else np.zeros(len(index), dtype=np.int64),
+            np.clip(age, 0, last_age),
             size_bin(amount, edges),
             deals.segment[index],
             deals.product[index],
@@ -96,7 +96,7 @@ def build_pipeline(panel: Panel, draws: Draws, clock: Clock, index: Ints, cell: 
     )
     classes, member = np.unique(covariates, axis=1, return_inverse=True)
     order = np.argsort(member.reshape(-1), kind="stable")
-    age, stage, size, segment, product, territory, rep = (np.ascontiguousarray(row) for row in classes)
+    stage, age, size, segment, product, territory, rep = (np.ascontiguousarray(row) for row in classes)
     known = np.where(amount > 0, amount, np.nan)
     return Pipeline(
         age=age,

@@ -17,10 +17,11 @@ from models.panel import Floats, Ints
 OPEN_REVENUE, NEW_REVENUE = 0, 1
 """Kinds of simulated revenue: of deals open at the as-of date, of deals and orders to come."""
 
-P_WIN, P_SLIP, P_EVER, P_LEFT, EXPECTED, REVENUE, REVENUE_BY_TOTAL = range(7)
-"""Columns of `Outputs.deals`, sums over paths: chances to be won in the forecast months, open at their end, won in any
-simulated month, open after all of them; expected and simulated revenue, and simulated revenue x company total."""
+WON, LOST, EXPECTED = range(3)
+"""First axis of sums over classes: chances to be won and lost, expected won amount over list amount."""
 
+REVENUE, REVENUE_BY_TOTAL, REVENUE_BY_REP = range(3)
+"""Columns of `Outputs.deals`: simulated revenue in the forecast months, the same x company total, x its rep's total."""
 
 SLOT, PLANNED = 0, 1
 """Columns of `Ledger.places`."""
@@ -42,7 +43,6 @@ class Ledger(NamedTuple):
     places : [month, 2] forecast month or NONE, and whether the month is in the planning horizon
     levels : [path, rep + territory + product, H, 2], the last axis is the kind of revenue
     planning : [path, account + rep] over the planning months
-    deals : [deal, path] over the forecast months, deals in the order of `Pipeline`
     sample : [sample path, cell, H] of this chunk's paths
     """
 
@@ -50,12 +50,32 @@ class Ledger(NamedTuple):
     places: Ints
     levels: Floats
     planning: Floats
-    deals: Floats
     sample: Paths
 
 
+class WinLog(NamedTuple):
+    """Deals won on the paths of a chunk in the forecast months, in the order of blocks, deals and paths.
+
+    Attributes
+    ----------
+    deal, path : [win] the path within the chunk
+    amount : [win]
+    wins : [1] number so far
+    """
+
+    deal: NDArray[np.int32]
+    path: NDArray[np.int32]
+    amount: Floats
+    wins: Ints
+
+
+def new_log(most: int) -> WinLog:
+    """Empty log; memory that no win reaches is never touched."""
+    return WinLog(np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most), np.zeros(1, np.int64))
+
+
 class Outputs(NamedTuple):
-    """What a simulation leaves; every path and every chunk writes to rows of its own.
+    """What a simulation leaves. Every path writes to rows of its own; sums over paths are taken in the order of paths.
 
     Attributes
     ----------
@@ -63,8 +83,9 @@ class Outputs(NamedTuple):
     region, territory, manager, rep, product : [path, member, H]
     account, fixed : [path, account], [path, rep + 1]; no paths without a planning horizon
     sample : [sample path, cell, H] without what is booked
-    rep_kinds, territory_kinds, product_kinds : [chunk, member, H, 2] sums over paths
-    deals : [chunk, deal, 7]
+    kinds : [rep + territory + product, H, 2] sums over paths
+    classes : [3, month, class] sums over paths
+    deals : [deal, 3] sums over paths, deals in the order of `Pipeline`
     total : [path] company over the forecast months
     """
 
@@ -77,14 +98,13 @@ class Outputs(NamedTuple):
     account: Paths
     fixed: Paths
     sample: Paths
-    rep_kinds: Floats
-    territory_kinds: Floats
-    product_kinds: Floats
+    kinds: Floats
+    classes: Floats
     deals: Floats
     total: Floats
 
 
-def new_outputs(world: World, chunks: int, settings: SimulationSettings, planned: bool) -> Outputs:
+def new_outputs(world: World, settings: SimulationSettings, planned: bool) -> Outputs:
     """Zeroed outputs, those of accounts only when ``planned``."""
     accounts, reps, territories, products, managers, regions = world.cells.sizes
     months = world.booked.cell.shape[1]
@@ -99,10 +119,9 @@ def new_outputs(world: World, chunks: int, settings: SimulationSettings, planned
         account=_paths(planning_paths, accounts - 1),
         fixed=_paths(planning_paths, reps),
         sample=_paths(_sampled(paths, settings, len(world.cells.rep) * months), len(world.cells.rep), months),
-        rep_kinds=np.zeros((chunks, reps, months, 2)),
-        territory_kinds=np.zeros((chunks, territories, months, 2)),
-        product_kinds=np.zeros((chunks, products, months, 2)),
-        deals=np.zeros((chunks, len(world.pipeline.cell), 7)),
+        kinds=np.zeros((reps + territories + products, months, 2)),
+        classes=np.zeros((3, len(world.clock.months), len(world.pipeline.age))),
+        deals=np.zeros((len(world.pipeline.cell), 3)),
         total=np.zeros(paths),
     )
 
@@ -131,8 +150,7 @@ def new_ledger(world: World, members: Ints, out: Outputs, first: int, paths: int
         members=members,
         places=np.stack([world.clock.forecast_slot, world.clock.planned.astype(np.int64)], axis=1),
         levels=np.zeros((paths, reps + territories + products, world.booked.cell.shape[1], 2)),
-        planning=np.zeros((paths, accounts - 1 + reps)),
-        deals=np.zeros((len(world.pipeline.cell), paths)),
+        planning=np.zeros((paths if world.clock.planned.any() else 0, accounts - 1 + reps)),
         sample=out.sample[first : first + paths],
     )
 
@@ -189,7 +207,7 @@ def book_order(
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def close_chunk(ledger: Ledger, booked: Booked, cells: CellMap, out: Outputs, chunk: int, first: int) -> None:
+def close_chunk(ledger: Ledger, booked: Booked, cells: CellMap, out: Outputs, first: int) -> None:
     """Add what is booked, derive the coarser levels, and write the chunk's paths, the first of which is ``first``."""
     accounts, reps, territories = cells.sizes[0], cells.sizes[1], cells.sizes[2]
     for path in range(len(ledger.levels)):
@@ -199,9 +217,9 @@ def close_chunk(ledger: Ledger, booked: Booked, cells: CellMap, out: Outputs, ch
             levels[reps : reps + territories],
             levels[reps + territories :],
         )
-        _level(of_rep, booked.rep, out.rep[row], out.rep_kinds[chunk])
-        _level(of_territory, booked.territory, out.territory[row], out.territory_kinds[chunk])
-        _level(of_product, booked.product, out.product[row], out.product_kinds[chunk])
+        _level(of_rep, booked.rep, out.rep[row])
+        _level(of_territory, booked.territory, out.territory[row])
+        _level(of_product, booked.product, out.product[row])
         _coarser(of_territory, booked.territory, cells.region, out.region[row])
         _coarser(of_rep, booked.rep, cells.manager, out.manager[row])
         for slot in range(out.company.shape[2]):
@@ -213,22 +231,38 @@ def close_chunk(ledger: Ledger, booked: Booked, cells: CellMap, out: Outputs, ch
         if len(out.account) > 0:
             out.account[row] = ledger.planning[path, : accounts - 1]
             out.fixed[row] = ledger.planning[path, accounts - 1 :] + booked.planned
-    for deal in range(len(ledger.deals)):
-        for path in range(len(ledger.levels)):
-            revenue = ledger.deals[deal, path]
-            if revenue != 0.0:
-                out.deals[chunk, deal, REVENUE] += revenue
-                out.deals[chunk, deal, REVENUE_BY_TOTAL] += revenue * out.total[first + path]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def add_chunk(levels: Floats, log: WinLog, out: Outputs, first: int, reps: Ints, by_rep: Floats) -> None:
+    """Add a finished chunk, whose first path is ``first``, to the sums over paths; called in the order of chunks.
+
+    Paths and each deal's wins lie in the order of paths, so how the work was cut changes no sum.
+
+    Parameters
+    ----------
+    reps : [deal] rep of every deal, as a member of ``by_rep``
+    by_rep : [path, rep] total over the forecast months, of the chunk's paths
+    """
+    kinds, deals, total = out.kinds, out.deals, out.total
+    for path in range(len(levels)):
+        for member in range(len(kinds)):
+            for slot in range(kinds.shape[1]):
+                kinds[member, slot, OPEN_REVENUE] += levels[path, member, slot, OPEN_REVENUE]
+                kinds[member, slot, NEW_REVENUE] += levels[path, member, slot, NEW_REVENUE]
+    won, paths, amounts = log.deal, log.path, log.amount
+    for win in range(log.wins[0]):
+        deals[won[win], REVENUE] += amounts[win]
+        deals[won[win], REVENUE_BY_TOTAL] += amounts[win] * total[first + paths[win]]
+        deals[won[win], REVENUE_BY_REP] += amounts[win] * by_rep[paths[win], reps[won[win]]]
 
 
 @njit(cache=True, error_model="numpy")
-def _level(found: Floats, booked: Floats, total: Paths, kinds: Floats) -> None:
-    """One path of one level: total [member, H], and the sums of its kinds."""
+def _level(found: Floats, booked: Floats, total: Paths) -> None:
+    """One path of one level: total [member, H]."""
     for member in range(total.shape[0]):
         for slot in range(total.shape[1]):
             total[member, slot] = booked[member, slot] + found[member, slot, 0] + found[member, slot, 1]
-            kinds[member, slot, 0] += found[member, slot, 0]
-            kinds[member, slot, 1] += found[member, slot, 1]
 
 
 @njit(cache=True, error_model="numpy")

@@ -59,6 +59,9 @@ class DealOutcomes:
     p_win_in_period, p_slip : chance to be won in the forecast horizon; to be open at its end
     expected_revenue : in the forecast horizon, money
     share_of_variance : covariance with the company's total of the horizon over the variance of that total
+    share_of_rep_variance : the same with the total of the deal's rep; None when not kept
+    p_lose_in_period : chance to be lost in the forecast horizon; with those to be won and to slip it makes one
+    p_won_by_month, p_lost_by_month, expected_by_month : [deal, month] the same by month of closing; None when not kept
     """
 
     deal: Ints
@@ -67,6 +70,11 @@ class DealOutcomes:
     p_slip: Floats
     expected_revenue: Floats
     share_of_variance: Floats
+    share_of_rep_variance: Floats | None = None
+    p_lose_in_period: Floats | None = None
+    p_won_by_month: Floats | None = None
+    p_lost_by_month: Floats | None = None
+    expected_by_month: Floats | None = None
 
 
 @dataclass(frozen=True)

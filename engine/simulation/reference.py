@@ -4,6 +4,8 @@ Tables are equal to the kernels' up to rounding, simulated revenue in distributi
 one suite over both). Works on one block of paths at a time: one posterior draw and one set of monthly shocks.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from engine.simulation.clock import Clock
@@ -65,6 +67,8 @@ def class_odds(odds: Odds, pipeline: Pipeline, draw: int) -> Floats:
 
 def hazard_of(odds_against: Floats, share: float) -> Floats:
     """Chance of an event within the share of a week that is left."""
+    if share == 1:
+        return 1 / (1 + odds_against)
     return 1 - (1 - 1 / (1 + odds_against)) ** share
 
 
@@ -109,23 +113,73 @@ def won_amount(amounts: Amounts, draw: int, centre: Floats, list_log: Floats, rn
 
 def open_deals(world: World, draw: int, shocks: Floats, paths: int, rng: np.random.Generator) -> Floats:
     """Revenue [path, cell, month] of the open deals."""
-    pipeline, months = world.pipeline, len(world.clock.months)
+    months = len(world.clock.months)
     revenue = np.zeros((paths, len(world.cells.rep), months))
-    table = outcome_table(world.odds, pipeline, world.clock, draw, shocks)
-    number = np.repeat(np.arange(len(pipeline.age)), np.diff(pipeline.class_start))
-    cumulative = np.cumsum(table[number, 0], axis=1)  # [deal, month]
-    month = (rng.random((paths, len(number), 1)) >= cumulative).sum(axis=2)
-    path, deal = np.nonzero(month < months)
-    chosen = number[deal]
-    list_log = np.where(
-        np.isnan(pipeline.list_log[deal]),
-        drawn_list_log(world.amounts, pipeline.product[chosen], rng),
-        pipeline.list_log[deal],
-    )
-    centre = log_centre(world.amounts, draw, pipeline.product[chosen], pipeline.segment[chosen], pipeline.rep[chosen])
-    amount = won_amount(world.amounts, draw, centre, list_log, rng)
-    np.add.at(revenue, (path, pipeline.cell[deal], month[path, deal]), amount)
+    table = outcome_table(world.odds, world.pipeline, world.clock, draw, shocks)
+    path, deal, month, amount = open_wins(world, draw, table, paths, rng)
+    np.add.at(revenue, (path, world.pipeline.cell[deal], month), amount)
     return revenue
+
+
+def open_wins(
+    world: World, draw: int, table: Floats, paths: int, rng: np.random.Generator
+) -> tuple[Ints, Ints, Ints, Floats]:
+    """Path, deal, month and amount of every open deal that is won, under one posterior draw and its outcome table."""
+    pipeline = world.pipeline
+    number = np.repeat(np.arange(len(pipeline.age)), np.diff(pipeline.class_start))
+    cumulative = np.cumsum(table[:, 0], axis=1)[number]  # [deal, month]
+    drawn = rng.random((paths, len(number)))
+    path, deal = np.nonzero(drawn < cumulative[:, -1])
+    month = (drawn[path, deal][:, None] >= cumulative[deal]).sum(axis=1)
+    chosen, list_log = number[deal], pipeline.list_log[deal]
+    unknown = np.isnan(list_log)
+    list_log[unknown] = drawn_list_log(world.amounts, pipeline.product[chosen[unknown]], rng)
+    centre = log_centre(world.amounts, draw, pipeline.product[chosen], pipeline.segment[chosen], pipeline.rep[chosen])
+    return path, deal, month, won_amount(world.amounts, draw, centre, list_log, rng)
+
+
+class OpenOutcomes(NamedTuple):
+    """What `open_outcomes` leaves.
+
+    Attributes
+    ----------
+    rep, territory, product : [path, member, month] revenue
+    chances : [2, class, month] sums over paths of the chances to be won and lost
+    deals : [deal, 2] sums over paths of revenue, and of revenue x company total
+    """
+
+    rep: Floats
+    territory: Floats
+    product: Floats
+    chances: Floats
+    deals: Floats
+
+
+def open_outcomes(world: World, paths: int, size: int, draws: Ints, rng: np.random.Generator) -> OpenOutcomes:
+    """Levels of every path and sums per deal, of the open deals alone; arguments as in `simulate_cells`.
+
+    What the compiled `engine.simulation.simulate.run_chunks` does for open deals, block by block in NumPy.
+    """
+    months, (_, *counts) = len(world.clock.months), world.cells.sizes[:4]
+    levels = [np.zeros((paths, count, months)) for count in counts]
+    chances, deals = np.zeros((2, len(world.pipeline.age), months)), np.zeros((len(world.pipeline.cell), 2))
+    members = (world.cells.rep, world.cells.territory, world.cells.product)
+    for first in range(0, paths, size):
+        here, draw = min(size, paths - first), int(draws[first // size])
+        table = outcome_table(
+            world.odds, world.pipeline, world.clock, draw, month_shocks(world.odds, draw, months, rng)
+        )
+        chances += here * table.transpose(1, 0, 2)
+        path, deal, month, amount = open_wins(world, draw, table, here, rng)
+        cell = world.pipeline.cell[deal]
+        for level, member in zip(levels, members, strict=True):
+            place = (path * level.shape[1] + member[cell]) * months + month
+            level[first : first + here] = np.bincount(place, amount, here * level[0].size).reshape(here, -1, months)
+        total = np.bincount(path, amount, here)
+        deals[:, 0] += np.bincount(deal, amount, len(deals))
+        deals[:, 1] += np.bincount(deal, amount * total[path], len(deals))
+    rep, territory, product = levels
+    return OpenOutcomes(rep, territory, product, chances, deals)
 
 
 def seller_rates(world: World, draw: int) -> Floats:

@@ -19,7 +19,7 @@ SHOCKS, OPEN_DEALS, AMOUNTS, MARKET, ARRIVALS, NEW_DEALS = (np.uint64(i) for i i
 ORDER_MARKET, ORDERS, ORDER_AMOUNTS, FIRST_ORDERS, NEW_CUSTOMERS = (np.uint64(i) for i in range(7, 12))
 """Legs: what a stream is for."""
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _S11, _S17, _S23, _S27, _S30, _S31, _S41, _S45 = (np.uint64(i) for i in (11, 17, 23, 27, 30, 31, 41, 45))
@@ -59,13 +59,45 @@ def _mix(z: np.uint64) -> np.uint64:
 @njit(cache=True, error_model="numpy")
 def start(state: Stream, seed: np.uint64, leg: np.uint64, path: np.uint64, entity: np.uint64) -> None:
     """Set ``state`` to the beginning of the stream of this name."""
-    z = _mix(seed + _GOLDEN)
-    z = _mix((z ^ leg) + _GOLDEN)
-    z = _mix((z ^ path) + _GOLDEN)
-    z = _mix((z ^ entity) + _GOLDEN)
+    z = _mix(seed + GOLDEN)
+    z = _mix((z ^ leg) + GOLDEN)
+    z = _mix((z ^ path) + GOLDEN)
+    z = _mix((z ^ entity) + GOLDEN)
     for i in range(4):
-        z += _GOLDEN
+        z += GOLDEN
         state[i] = _mix(z)
+
+
+@njit(cache=True, error_model="numpy")
+def leg_name(seed: np.uint64, leg: np.uint64) -> np.uint64:
+    """First part of the name of counted streams."""
+    return _mix((_mix(seed + GOLDEN) ^ leg) + GOLDEN)
+
+
+@njit(inline="always", error_model="numpy")
+def entity_name(leg: np.uint64, entity: np.uint64) -> np.uint64:
+    """Name of an entity's counted stream in a leg: its word number ``i`` is ``word(name + i * GOLDEN)``.
+
+    SplitMix64 read at any place: no start-up, no state, and so as many streams at once as a loop has lanes.
+    """
+    return word((leg ^ entity) + GOLDEN)
+
+
+@njit(inline="always", error_model="numpy")
+def word(z: np.uint64) -> np.uint64:
+    """64 random bits of a place in a counted stream; also a second word made from a first one plus `GOLDEN`."""
+    z = (z ^ (z >> _S30)) * _MIX_1
+    z = (z ^ (z >> _S27)) * _MIX_2
+    return z ^ (z >> _S31)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def count_below(name: np.uint64, count: int, chance: float) -> int:
+    """How many of the first ``count`` uniforms of a counted stream lie below ``chance``."""
+    limit, found = np.int64(math.ceil(chance / _UNIT)), 0
+    for i in range(count):
+        found += 1 if np.int64(word(name + np.uint64(i) * GOLDEN) >> _S11) < limit else 0
+    return found
 
 
 @njit(cache=True, error_model="numpy")
