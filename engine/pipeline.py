@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from engine.config import RunConfig, RunOptions, hashable, resolved
 from engine.data import as_of_date, build_panel, cut, issues_frame, load_tables
+from engine.deals.previous import EarlierRun, earlier_run
 from engine.planning.decisions import Decisions, check_decisions, read_decisions
 from engine.posterior_files import models_digest, resume_or_fit
 from engine.progress import StageClock
@@ -26,7 +27,6 @@ from engine.runs import (
     content_hash,
     file_hash,
     new_run,
-    previous_run,
     read_manifest,
     run_id,
     write_manifest,
@@ -34,7 +34,7 @@ from engine.runs import (
 from engine.seeds import seed_for
 from engine.track_record import TrackRecord, company_hash, digest, newest
 from engine.tracking import RunRecord, StageRecord, TrackingReceipt, flatten, flush, open_command, record
-from models.panel import Panel
+from models.panel import Ints, Panel
 from models.settings import ModelSettings
 from optimization.plan import Infeasible, TerritoryPlan
 
@@ -68,6 +68,7 @@ class Known:
     data_hash: str
     run_id: str
     track_record: TrackRecord | None
+    earlier: EarlierRun | None = None
 
 
 def check(config: RunConfig) -> str:
@@ -91,11 +92,38 @@ def check(config: RunConfig) -> str:
     return "\n".join([f"{config.name}: config and data can be used, as of {known.as_of}: {counts}", *listed])
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a run goes on from.
+
+    Attributes
+    ----------
+    parent : run_id of the finished run whose draws it takes; None for a run of its own
+    draws : where the posterior lies, or is kept until the run is complete
+    plan : [account] rep of the parent's plan, index into the panel's reps, to be changed as little as possible
+    """
+
+    parent: str | None
+    draws: Path
+    plan: Ints | None = None
+
+
 def run(config: RunConfig, options: RunOptions) -> RunSummary:
     """Forecast, plan, write the run folder and record it; a run with the same inputs is not repeated."""
     clock, started = StageClock(STAGES), time.time()
     with clock.stage("data", "reading and auditing the data"):
         known = read(config)
+    kept = config.output / ".resume" / f"{known.run_id.replace('/', '_')}_{models_digest()}"
+    summary = complete(config, options, known, Origin(None, kept), (clock, started))
+    shutil.rmtree(kept, ignore_errors=True)
+    return summary
+
+
+def complete(
+    config: RunConfig, options: RunOptions, known: Known, origin: Origin, timing: tuple[StageClock, float]
+) -> RunSummary:
+    """Compute, write and record a run whose data are known; one that is there already is pointed to."""
+    clock, started = timing
     target = config.output / known.run_id
     done = read_manifest(target)
     if done is not None:
@@ -103,21 +131,23 @@ def run(config: RunConfig, options: RunOptions) -> RunSummary:
         return RunSummary(
             f"unchanged: the same config and data gave {target} (status {done.status})", EXIT_CODES[done.status]
         )
-    kept = config.output / ".resume" / f"{known.run_id.replace('/', '_')}_{models_digest()}"
     with new_run(target) as folder:
-        result = compute(config, options, known, clock, kept)
+        result = compute(config, options, known, clock, origin)
         with clock.stage("report", "writing tables, report and arrays"):
             tables = make_tables(result)
             write_folder(result, tables, resolved(config), folder)
         manifest = Manifest(
-            known.run_id, None, status_of(result), known.config_hash, known.data_hash, config.seed, clock.seconds
+            known.run_id,
+            origin.parent,
+            status_of(result),
+            known.config_hash,
+            known.data_hash,
+            config.seed,
+            clock.seconds,
         )
         write_manifest(folder, manifest)
-    shutil.rmtree(kept, ignore_errors=True)
     receipt = track(config, result, tables, manifest, started)
-    around = Surroundings(
-        target, previous_run(config.output, config.name, known.as_of), open_command(config.tracking, config.output)
-    )
+    around = Surroundings(target, result.earlier, open_command(config.tracking, config.output))
     text = summary_text(result, tables, around)
     return RunSummary(
         text if receipt.problem is None else f"{text}\nMLflow waits  {receipt.problem}", EXIT_CODES[manifest.status]
@@ -134,20 +164,18 @@ def read(config: RunConfig) -> Known:
     config_hash = content_hash(hashable(config))
     track = newest(config.output, config.name, company_hash(config), day)
     given = "" if config.decisions is None else file_hash(config.decisions)
-    data_hash = content_hash([tables.digests, given, *([digest(track)] if track else [])])
+    earlier = earlier_run(config.output, config.name, day, config.horizon)
+    learned = [digest(track)] if track else []
+    before = [{"before": earlier.digest}] if earlier else []
+    data_hash = content_hash([tables.digests, given, *learned, *before])
     name = run_id(config.name, day, config_hash, data_hash)
     panel = build_panel(now, config)
     check_decisions(decisions, panel, config.decisions)
-    return Known(panel, issues_frame(now.issues), decisions, day, config_hash, data_hash, name, track)
+    return Known(panel, issues_frame(now.issues), decisions, day, config_hash, data_hash, name, track, earlier)
 
 
-def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageClock, kept: Path) -> ForecastResult:
-    """Fit, simulate and assign.
-
-    Parameters
-    ----------
-    kept : where an interrupted run left its posterior, and this one leaves its own
-    """
+def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageClock, origin: Origin) -> ForecastResult:
+    """Fit (or take the posterior that is there), simulate and assign."""
     # Imported late: PyMC, Numba and the solver take seconds, and a refused config or an unchanged run needs none.
     from engine.methods.combined_outcomes import in_the_light_of
     from engine.planning.allocate import plan_territories
@@ -158,9 +186,9 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
     from models.fit import fit_all
 
     panel = known.panel
-    with clock.stage("models", "fitting the models"):
+    with clock.stage("models", "fitting the models" if origin.parent is None else "taking the posterior of the parent"):
         draws = resume_or_fit(
-            kept, lambda: fit_all(panel, model_settings(config, options), seed_for(config.seed, "models"))
+            origin.draws, lambda: fit_all(panel, model_settings(config, options), seed_for(config.seed, "models"))
         )
     planned = config.allocation.enabled and draws.converged()
     with clock.stage("simulation", "simulating the pipeline and the accounts"):
@@ -173,11 +201,14 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
     allocation = None
     with clock.stage("assignment", "assigning accounts to reps"):
         if outcomes.planning is not None and fresh is not None:
-            allocation = plan_territories(config, panel, (outcomes.planning, fresh), quotas, known.decisions)
+            allocation = plan_territories(
+                config, panel, (outcomes.planning, fresh), quotas, known.decisions, origin.plan
+            )
     skill = rep_skill(panel, draws)
     spread = spread_report(panel, seed_for(config.seed, "shares"))
+    before = None if known.earlier is None else known.earlier.folder
     return ForecastResult(
-        config, panel, draws, outcomes, quotas, allocation, skill, known.issues, known.track_record, spread
+        config, panel, draws, outcomes, quotas, allocation, skill, known.issues, known.track_record, spread, before
     )
 
 
@@ -224,6 +255,7 @@ def track(
             "status": manifest.status,
             "config_hash": manifest.config_hash,
             "data_hash": manifest.data_hash,
+            **({"parent_run": manifest.parent_run} if manifest.parent_run else {}),
         },
         stages=tuple(StageRecord(name, seconds, {}) for name, seconds in manifest.seconds.items()),
     )

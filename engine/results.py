@@ -1,8 +1,11 @@
 """What one forecast run knows when its computing is done: the report layer writes it down."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.planning.decision_costs import DecisionCost
+from engine.planning.decisions import Decisions
 from engine.planning.quotas import QuotaBook
 from engine.planning.shares import SpreadReport
 from engine.simulation.outcomes import Outcomes
@@ -30,6 +33,8 @@ class Allocation:
     accounts : [problem account] index into `Panel.accounts`
     old_rep : [problem account] owner at the as-of date, index into `Panel.reps`, even one who has left; NONE for nobody
     start, end : first and last month of the planning horizon, since 1970-01
+    earlier : [account] rep of the plan this one was changed from, index into `Panel.reps`; None for a plan of its own
+    decisions, costs : what people decided, and what each decision cost
     """
 
     problem: TerritoryProblem
@@ -39,6 +44,9 @@ class Allocation:
     old_rep: Ints
     start: int
     end: int
+    earlier: Ints | None = None
+    decisions: Decisions = ()
+    costs: tuple[DecisionCost, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,7 @@ class ForecastResult:
     issues : data_issues.csv
     track_record : the newest backtest that the run may know
     spread : what rep, territory and luck explain; None where there is too little to split
+    earlier : folder of the run that this one is compared with; None for the first
     """
 
     config: "RunConfig"
@@ -88,6 +97,7 @@ class ForecastResult:
     issues: "pd.DataFrame"
     track_record: TrackRecord | None = None
     spread: SpreadReport | None = None
+    earlier: Path | None = None
 
     @property
     def converged(self) -> bool:

@@ -132,6 +132,44 @@ def balance(books: pd.DataFrame, column: str, title: str) -> Figure:
     return figure
 
 
+def waterfall(steps: pd.DataFrame, currency: str) -> Figure:
+    """Start, steps and end of a change as floating bars from top to bottom; steps of nothing are left out.
+
+    Parameters
+    ----------
+    steps : step (the first ``start``, the last ``end``), amount and what, whose text before a colon is the label
+    """
+    ends = steps["step"].isin(["start", "end"])
+    rows = steps[ends | (steps["amount"] != 0)].reset_index(drop=True)
+    ends = rows["step"].isin(["start", "end"])
+    names = _names(rows["what"].str.split(":").str[0])
+    amounts = rows["amount"].to_numpy(dtype=float)
+    trace: Figure = {
+        "type": "waterfall",
+        "orientation": "h",
+        "y": names,
+        "x": _numbers(rows["amount"]),
+        "measure": [
+            "absolute" if name == "start" else "total" if name == "end" else "relative" for name in rows["step"]
+        ],
+        "increasing": {"marker": {"color": GREEN}},
+        "decreasing": {"marker": {"color": ORANGE}},
+        "totals": {"marker": {"color": BLUE}},
+        "connector": {"line": {"color": GREY, "width": 1}},
+        "text": [f"{a:,.0f}" if end else f"{a:+,.0f}" for a, end in zip(amounts, ends, strict=True)],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "hovertemplate": "%{y}: %{text}<extra></extra>",
+        "showlegend": False,
+    }
+    figure = _figure([trace], f"mean, {currency} (the axis does not begin at zero)", len(rows))
+    running = np.cumsum(np.where(rows["step"] == "end", 0.0, amounts))
+    room = 0.25 * max(float(np.ptp(running)), 1e-9)
+    figure["layout"]["xaxis"] |= {"range": [float(running.min() - room), float(running.max() + room)]}
+    figure["layout"]["yaxis"] |= {"autorange": "reversed"}
+    return figure
+
+
 def _figure(traces: list[Figure], title: str, rows: int) -> Figure:
     layout = {
         "height": FRAME_PIXELS + ROW_PIXELS * max(rows, 4),

@@ -12,8 +12,10 @@ import yaml
 
 from engine.archive import PANEL_DIMS, PROBLEM_DIMS, save
 from engine.posterior_files import save_draws
+from engine.report.changes import change_tables
 from engine.report.csv_files import write_csv
 from engine.report.html import write_report
+from engine.report.movement import movement_tables
 from engine.report.tables import allocation_table, books_table, deals_table, forecast_table, moves_table
 from engine.results import Allocation, ForecastResult
 from engine.track_record import read_table
@@ -21,15 +23,17 @@ from optimization.plan import Infeasible, TerritoryPlan
 
 
 def make_tables(result: ForecastResult) -> dict[str, pd.DataFrame]:
-    """All CSV tables by file name without ending; those of the plan only where there is one."""
+    """All CSV tables by file name without ending; those of the plan and of the change only where there is one."""
     tables = {"forecast": forecast_table(result), "deals": deals_table(result), "data_issues": result.issues}
     tables["backtest"] = read_table(result.track_record)
+    tables |= movement_tables(result, tables)
     if result.allocation is not None and isinstance(result.allocation.answer, TerritoryPlan):
         allocation = allocation_table(result, result.allocation)
         tables |= {
             "allocation": allocation,
             "moves": moves_table(allocation),
             "books": books_table(result, result.allocation),
+            **change_tables(result),
         }
     return tables
 
@@ -56,7 +60,10 @@ def write_folder(
 def _write_answer(allocation: Allocation, folder: Path) -> None:
     answer = allocation.answer
     if isinstance(answer, Infeasible):
-        _write_json({"conflicts": answer.conflicts, "repairs": answer.repairs}, folder / "infeasible.json")
+        _write_json(
+            {"status": answer.status, "conflicts": answer.conflicts, "repairs": answer.repairs},
+            folder / "infeasible.json",
+        )
         return
     certificate = asdict(answer.certificate)
     saturated = allocation.problem.rep_ids[certificate.pop("saturated")]

@@ -15,16 +15,17 @@ FORMATS = {"money": "{:,.0f}", "share": "{:.0%}", "points": "{:.1%}", "count": "
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column: source in the frame, heading, and one of `FORMATS` for numbers (empty for texts)."""
+    """A table's column: source in the frame, heading, one of `FORMATS` for numbers (else empty), room for words."""
 
     source: str
     title: str
     format: str = ""
+    wide: bool = False
 
     @property
-    def number(self) -> bool:
-        """Whether cells are set flush right."""
-        return bool(self.format)
+    def side(self) -> str:
+        """Style of its cells: numbers flush right, sentences with room."""
+        return "n" if self.format else "w" if self.wide else ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from engine.report import figures
+from engine.report.movement import movement_section
 from engine.report.names import anonymous
 from engine.report.page import Column, PageFigure, Section, make_table
 from engine.report.shares_section import shares_section
@@ -14,6 +15,13 @@ from engine.report.track_section import track_section
 from engine.results import ForecastResult
 from models.draws import Diagnostics
 from optimization.plan import Infeasible
+
+DEALS_TEXT = (
+    "A large share of the company's (of the rep's) variance means: this deal decides the quarter. Drivers compare a "
+    "deal's chance in the horizon with that of a typical open deal: median age, most frequent stage, size class, "
+    "product and segment, a rep and a territory of average effect. Points of the chance, by Shapley values over what "
+    "the model uses; they add up. The time left in the horizon is the same for all deals."
+)
 
 type Tables = dict[str, pd.DataFrame]
 """CSV tables of a run by file name without ending, with names as the page may show them."""
@@ -25,6 +33,7 @@ def sections_of(result: ForecastResult, tables: Tables) -> list[Section]:
         _forecast(result, tables),
         _plan(result, tables),
         _deals(tables),
+        movement_section(result, tables),
         _skill(result, tables),
         shares_section(result.spread),
         track_section(result, tables["backtest"]),
@@ -113,18 +122,17 @@ def _deals(tables: Tables) -> Section | None:
         Column("account_name", "Account"),
         Column("rep_name", "Rep"),
         Column("stage", "Stage"),
-        Column("created", "Created"),
         Column("expected_close", "Expected close"),
         Column("amount", "Amount", "money"),
         Column("p_win_in_period", "Won in the horizon", "share"),
         Column("p_slip", "Still open after it", "share"),
         Column("expected_revenue", "Expected", "money"),
         Column("share_of_variance", "Share of variance", "points"),
+        Column("share_of_rep_variance", "Share of the rep's", "points"),
+        Column("drivers", "What drives the chance", wide=True),
     )
     table = make_table("deals-table", "Open deals by their share of the company's variance", tables["deals"], columns)
-    return Section(
-        "deals", "Open deals", "A large share of the variance means: this deal decides the quarter.", (), (table,)
-    )
+    return Section("deals", "Open deals", DEALS_TEXT, (), (table,))
 
 
 def _skill(result: ForecastResult, tables: Tables) -> Section | None:

@@ -3,13 +3,16 @@
 import numpy as np
 import pandas as pd
 
+from engine.deals.driver_words import sentences
+from engine.deals.drivers import explain
 from engine.planning.quotas import NOT_GIVEN
+from engine.report.periods import periods
 from engine.results import Allocation, ForecastResult
+from engine.seeds import seed_for
 from engine.simulation.outcomes import LEVELS
 from models.panel import NONE, Dates, Ints, Labels, Texts
 from optimization.plan import TerritoryPlan
 
-MONTHS_PER_QUARTER = 3
 STATUS_IN_TIME, STATUS_OVERDUE = "open", "overdue"
 
 
@@ -46,34 +49,13 @@ def forecast_table(result: ForecastResult) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def periods(months: Ints, fiscal_year_start: int) -> list[tuple[str, Ints]]:
-    """Names and column indices of the months and of every quarter and year that the horizon holds whole.
-
-    A fiscal year is named after the calendar year it ends in; with a year from January they are the same.
-    """
-    named = [(str(np.datetime64(int(month), "M")), np.array([i])) for i, month in enumerate(months)]
-    shifted = months - (fiscal_year_start - 1)
-    year = 1970 + shifted // 12 + (fiscal_year_start > 1)
-    quarter = shifted % 12 // MONTHS_PER_QUARTER + 1
-    for label, length in (
-        (np.char.add(np.char.add(year.astype(str), "-Q"), quarter.astype(str)), 3),
-        (year.astype(str), 12),
-    ):
-        for name in dict.fromkeys(label.tolist()):
-            columns = np.flatnonzero(label == name)
-            if len(columns) == length:
-                named.append((name, columns))
-    if len(months) > 1 and not any(len(columns) == len(months) for _, columns in named):
-        span = f"{np.datetime64(int(months[0]), 'M')}..{np.datetime64(int(months[-1]), 'M')}"
-        named.append((span, np.arange(len(months))))
-    return named
-
-
 def deals_table(result: ForecastResult) -> pd.DataFrame:
     """One row an open deal, the largest share of the company's variance first."""
     panel, outcome = result.panel, result.outcomes.deals
     deals, index = panel.deals, outcome.deal
     overdue = deals.expected_close[index] <= panel.as_of
+    seed = seed_for(result.config.seed, "drivers")
+    drivers = explain(panel, result.draws, outcome, result.outcomes.months, seed)
     frame = pd.DataFrame(
         {
             "opportunity_id": deals.ids[index],
@@ -91,7 +73,8 @@ def deals_table(result: ForecastResult) -> pd.DataFrame:
             "p_slip": outcome.p_slip,
             "expected_revenue": outcome.expected_revenue,
             "share_of_variance": outcome.share_of_variance,
-            "drivers": "",
+            "share_of_rep_variance": np.nan if outcome.share_of_rep_variance is None else outcome.share_of_rep_variance,
+            "drivers": "" if drivers is None else sentences(panel, index, drivers),
         }
     )
     return frame.sort_values(["share_of_variance", "opportunity_id"], ascending=[False, True], ignore_index=True)

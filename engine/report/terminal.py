@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from engine.report.movement import movement_line
 from engine.results import ForecastResult
 from optimization.plan import Infeasible, TerritoryPlan
 
@@ -26,6 +27,7 @@ def summary_text(result: ForecastResult, tables: dict[str, pd.DataFrame], around
     lines = [
         *_headline(result, tables["forecast"]),
         *_change(tables["forecast"], around.previous, result.config.currency),
+        *([movement_line(tables["waterfall"])] if "waterfall" in tables else []),
         *_skill(result),
         *_risky_deals(tables["deals"], result.config.currency),
         *_plan(result, tables.get("moves")),

@@ -1,0 +1,1 @@
+"""Single deals: what drives their chance, and how they moved the number since the run before."""
