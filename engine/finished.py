@@ -72,5 +72,12 @@ def open_run(
     draws = load_draws(folder / DRAWS)
     if manifest is None or draws is None:
         raise RunNotFoundError(f"{folder} lacks its posterior in {DRAWS}/: run its config once more")
-    config = load_config(folder / "config.yaml", overrides, {"output": output} | dict(given or {}))
+    config = config_of(folder, output, overrides, given)
     return FinishedRun(folder, manifest, config, load(Panel, folder / DRAWS / "panel.nc"), draws)
+
+
+def config_of(
+    folder: Path, output: Path, overrides: Sequence[str] = (), given: Mapping[str, object] | None = None
+) -> RunConfig:
+    """Config of a finished run, with changes; see `open_run`."""
+    return load_config(folder / "config.yaml", overrides, {"output": output} | dict(given or {}))
