@@ -5,13 +5,16 @@ from dataclasses import replace
 import numpy as np
 
 from engine.config import RunConfig
+from engine.planning.decision_costs import DecisionCost, decision_costs
 from engine.planning.decisions import Decisions, obey
 from engine.planning.quotas import QuotaBook
 from engine.planning.territory_problem import PlanningRules, Span, build_problem, sellers
 from engine.results import Allocation
 from engine.seeds import seed_for
 from engine.simulation.outcomes import PlanningOutcomes
-from models.panel import Panel
+from models.panel import NONE, Bools, Ints, Panel
+from optimization.given_plan import replan
+from optimization.plan import TerritoryPlan
 from optimization.solve import solve
 
 
@@ -21,6 +24,7 @@ def plan_territories(
     futures: tuple[PlanningOutcomes, PlanningOutcomes],
     quotas: QuotaBook,
     decisions: Decisions = (),
+    earlier: Ints | None = None,
 ) -> Allocation | None:
     """Assign all accounts to the active reps; None where there is no account or no rep to assign to.
 
@@ -28,6 +32,8 @@ def plan_territories(
     ----------
     futures : revenue of the planning horizon on the paths that plan, and on paths of other draws that verify
     decisions : what people have decided, checked
+    earlier : [account] rep of an earlier plan, index into the panel's reps, to be changed as little as possible; None
+        plans from the present owners
     """
     horizon, asked = config.planning_horizon, config.allocation
     span = Span(horizon.first_month, horizon.first_month + horizon.months - 1)
@@ -35,9 +41,23 @@ def plan_territories(
     reps = sellers(panel, quotas, span)
     if not len(reps) or not len(panel.accounts.labels):
         return None
-    problem = build_problem(panel, futures, quotas, (span, reps), rules)
-    locked, eligible = obey(decisions, panel, reps, problem.eligible)
-    problem = replace(problem, locked=locked, eligible=eligible)
-    answer = solve(problem, asked, seed_for(config.seed, "assignment"))
+    undecided = build_problem(panel, futures, quotas, (span, reps), rules)
+
+    def obeyed(some: Decisions) -> tuple[Bools, Bools]:
+        return obey(some, panel, reps, undecided.eligible)
+
+    locked, eligible = obeyed(decisions)
+    problem, seed = replace(undecided, locked=locked, eligible=eligible), seed_for(config.seed, "assignment")
     accounts = np.arange(len(panel.accounts.labels))
-    return Allocation(problem, answer, reps, accounts, panel.accounts.owner, span.first, span.last)
+    answer = solve(problem, asked, seed) if earlier is None else None
+    costs: tuple[DecisionCost, ...] = ()
+    if earlier is not None:
+        position = np.full(len(panel.reps.labels) + 1, NONE)
+        position[reps] = np.arange(len(reps))
+        answer = replan(problem, asked, position[earlier], seed)
+        if isinstance(answer, TerritoryPlan):
+            costs = decision_costs(undecided, asked, (position[earlier], answer.rep), decisions, obeyed)
+    assert answer is not None
+    return Allocation(
+        problem, answer, reps, accounts, panel.accounts.owner, span.first, span.last, earlier, decisions, costs
+    )

@@ -1,0 +1,69 @@
+"""Futures of the books of a run's plan: accounts under their new owners, as the plan values them."""
+
+import numpy as np
+import pandas as pd
+
+from engine.archive import load
+from engine.config import RunOptions
+from engine.errors import InputRefusedError, Problem
+from engine.finished import DRAWS, FinishedRun
+from engine.planning.futures import RepFutures, Span, draw_of_path, joined, quick
+from engine.simulation.clock import SimulationHorizons
+from engine.simulation.simulate import simulate
+from models.panel import Floats
+from optimization.problem import TerritoryProblem
+
+BATCH = 20_000
+"""Paths at a time: every path holds all accounts."""
+
+
+def plan_weights(run: FinishedRun) -> Floats:
+    """[account, rep] what an account's revenue is worth to its owner in the plan, zero for all others.
+
+    Raises
+    ------
+    InputRefusedError
+        When the run has no plan.
+    """
+    stored, table = run.folder / DRAWS / "territory_problem.nc", run.folder / "allocation.csv"
+    if not stored.is_file() or not table.is_file():
+        problem = Problem("--set plan", "true on a run without a plan", "false", "ask about a run with a plan")
+        raise InputRefusedError([problem])
+    problem_, panel = load(TerritoryProblem, stored), run.panel
+    plan = pd.read_csv(table, dtype=str, keep_default_na=False)
+    position = {key: i for i, key in enumerate(panel.reps.labels.ids.tolist())}
+    column = {key: i for i, key in enumerate(problem_.rep_ids.tolist())}
+    row = {key: i for i, key in enumerate(panel.accounts.labels.ids.tolist())}
+    weights = np.zeros((len(row), len(position)))
+    for account, rep in zip(plan["account"], plan["new_rep"], strict=True):
+        if account in row and rep in column:
+            weights[row[account], position[rep]] = problem_.fit[row[account], column[rep]]
+    return weights
+
+
+def plan_futures(
+    run: FinishedRun, span: Span, paths: int, purpose: str, options: RunOptions, draws: slice = slice(None)
+) -> RepFutures:
+    """Simulate the accounts, batch by batch, and sum them by the plan's books; see `futures.rep_futures`."""
+    weights, parts = plan_weights(run).astype(np.float32), []
+    horizons = SimulationHorizons(span.months, span.months)
+    numbers = np.arange(run.draws.count)[draws]
+    for number, first in enumerate(range(0, paths, BATCH)):
+        settings = quick(run.config, min(BATCH, paths - first))
+        name = f"{purpose} {number}"
+        found = simulate(
+            run.panel,
+            run.draws,
+            horizons,
+            settings,
+            run.config.seed,
+            options.threads,
+            purpose=name,
+            draw_slice=draws,
+        ).planning
+        if found is None:
+            raise RuntimeError("a simulation with a planning horizon has no planning outcomes")
+        rep = found.account @ weights + found.fixed
+        draw = draw_of_path(settings.paths, settings.paths_per_draw, numbers)
+        parts.append(RepFutures(rep, rep.sum(axis=1), draw))
+    return joined(parts)
