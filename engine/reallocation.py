@@ -1,0 +1,138 @@
+"""The story of ``engine.allocate``: a finished run, planned once more on its own posterior draws.
+
+The forecast is the parent's: same panel, draws and random numbers. By default the parent's plan is changed as little as
+the decisions and rules ask (`optimization.resolve`); ``anew`` plans from the present owners as the main job does.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from engine.config import RunOptions, hashable, resolved
+from engine.deals.previous import earlier_run
+from engine.errors import InputRefusedError, Problem
+from engine.finished import FinishedRun, open_run
+from engine.pipeline import STAGES, Known, Origin, RunSummary, complete
+from engine.planning.decisions import check_decisions, read_decisions
+from engine.progress import StageClock
+from engine.report.csv_files import harmless_text
+from engine.runs import content_hash, file_hash, run_id
+from engine.track_record import company_hash, digest, newest
+from models.panel import NONE, Ints
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHANGEABLE = ("allocation", "decisions", "report", "output", "tracking", "seed")
+"""Sections of the config that may differ from the parent's; a change of ``seed`` changes the solver's alone."""
+
+
+def reallocate(
+    asked: tuple[str, Path],
+    changes: tuple[Sequence[str], Mapping[str, object]],
+    options: RunOptions,
+    *,
+    anew: bool = False,
+) -> RunSummary:
+    """Plan once more and write a run whose parent is the one asked for.
+
+    Parameters
+    ----------
+    asked : RUN and the parent folder of all runs
+    changes : ``--set`` texts, and values by key
+
+    Raises
+    ------
+    RunNotFoundError
+        When there is no such run.
+    InputRefusedError
+        With every problem of config and decisions, and every change that would need a forecast of its own.
+    """
+    timing = StageClock(STAGES - 1), time.time()
+    finished = open_run(*asked, *changes)
+    refuse_other_questions(finished)
+    known = known_of(finished, anew)
+    plan = None if anew else earlier_plan(finished)
+    origin = Origin(finished.manifest.run_id, finished.folder / "draws", plan)
+    return complete(finished.config, options, known, origin, timing)
+
+
+def refuse_other_questions(finished: FinishedRun) -> None:
+    """Refuse changes that the parent's draws do not answer."""
+    before = _plain(finished.folder)
+    after = {key: value for key, value in resolved(finished.config).items() if key not in CHANGEABLE}
+    problems = [
+        Problem(
+            f"--set {key}",
+            "a change of the forecast",
+            ", ".join(CHANGEABLE[:2]),
+            "run engine.forecast with this config",
+        )
+        for key, value in after.items()
+        if key in before and before[key] != value
+    ]
+    if not finished.config.allocation.enabled:
+        problems.append(
+            Problem("allocation.enabled", "false", "true", "--set allocation.enabled=true, or run engine.forecast")
+        )
+    if problems:
+        raise InputRefusedError(problems)
+
+
+def _plain(folder: Path) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    return values
+
+
+def known_of(finished: FinishedRun, anew: bool) -> Known:
+    """What the parent knew, with the decisions of today; nothing of its data is read again."""
+    config, panel, manifest = finished.config, finished.panel, finished.manifest
+    decisions = read_decisions(config.decisions)
+    check_decisions(decisions, panel, config.decisions)
+    day = panel.as_of.item()
+    config_hash = content_hash(hashable(config))
+    given = "" if config.decisions is None else file_hash(config.decisions)
+    track = newest(config.output, config.name, company_hash(config), day)
+    earlier = earlier_run(config.output, config.name, day, config.horizon)
+    parent: dict[str, Any] = {"parent": manifest.run_id, "data": manifest.data_hash, "anew": anew}
+    parent |= {"track": digest(track), "before": earlier.digest if earlier else ""}
+    data_hash = content_hash([parent, given])
+    return Known(
+        panel=panel,
+        issues=_issues(finished.folder),
+        decisions=decisions,
+        as_of=day,
+        config_hash=config_hash,
+        data_hash=data_hash,
+        run_id=run_id(config.name, day, config_hash, data_hash),
+        track_record=track,
+        earlier=earlier,
+    )
+
+
+def _issues(folder: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    kinds = {"row": str, "owner": str}
+    return pd.read_csv(
+        folder / "data_issues.csv", dtype=kinds, keep_default_na=False, na_values={"value_at_stake": [""]}
+    )
+
+
+def earlier_plan(finished: FinishedRun) -> Ints | None:
+    """[account] rep of the parent's plan, index into the panel's reps; None when the parent has none."""
+    import pandas as pd
+
+    path = finished.folder / "allocation.csv"
+    if not path.is_file():
+        return None
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    # Ids are compared as the file has them: a spreadsheet must not take one for a formula.
+    reps = {harmless_text(str(key)): i for i, key in enumerate(finished.panel.reps.labels.ids)}
+    goes = dict(zip(rows["account"], rows["new_rep"], strict=True))
+    ids = [harmless_text(str(key)) for key in finished.panel.accounts.labels.ids]
+    return np.array([reps.get(goes.get(key), NONE) for key in ids], dtype=np.int64)

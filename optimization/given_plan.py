@@ -1,0 +1,48 @@
+"""The certificate of a plan that came from elsewhere: same objective, same audit, same checks as a plan of our own."""
+
+import time
+
+import numpy as np
+
+from optimization import linearise
+from optimization.checks import check
+from optimization.futures import choose_paths, lay_out
+from optimization.infeasible import explain
+from optimization.plan import Infeasible, TerritoryPlan
+from optimization.problem import Ints, TerritoryProblem
+from optimization.resolve import resolve
+from optimization.rules import build_case
+from optimization.scores import build_goal
+from optimization.settings import AllocationSettings
+from optimization.solve import Found, Work, _certified, _goal
+
+
+def replan(
+    problem: TerritoryProblem, settings: AllocationSettings, earlier: Ints, seed: int
+) -> TerritoryPlan | Infeasible:
+    """Change an earlier plan ``earlier`` [account] as little as decisions and rules ask, and certify it."""
+    check(problem)
+    found = resolve(problem, settings, earlier, seed, settings.time_limit)
+    return explain(problem, settings) if found is None else certify(problem, settings, found.rep, seed)
+
+
+def certify(problem: TerritoryProblem, settings: AllocationSettings, rep: Ints, seed: int) -> TerritoryPlan:
+    """Verify a plan ``rep`` [account] on the fresh paths, and recheck it and its bound from raw arrays.
+
+    Raises
+    ------
+    ValueError
+        The arrays do not describe a problem; every fault is listed.
+    """
+    check(problem)
+    case = build_case(problem, settings)
+    work = Work(case, time.monotonic() + settings.time_limit, seed)
+    plan, found = case.blocks.to_blocks(rep), Found(case.blocks.to_blocks(rep), repeatable=True)
+    if settings.fairness == "attainment":
+        futures = lay_out(case, choose_paths(len(problem.value), len(problem.value)))
+        goal = _goal(work, futures, linearise.attainable(case, futures), plan)
+        linear = linearise.by_chance(case, goal, futures, plan, settings.step_share)
+        return _certified(work, found, linear, settings.step_share)
+    make = linearise.by_money if settings.fairness == "potential" else linearise.by_hours
+    goal = build_goal(case, np.zeros(len(problem.rep_ids), dtype=bool))
+    return _certified(work, found, make(case, goal, plan), np.inf)
