@@ -57,6 +57,20 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert (after.as_of, after.names, after.count, after.cap) == (before.as_of, before.names, before.count, before.cap)
 
 
+@dataclass(frozen=True)
+class Sparse:
+    """Texts of which there are none, and what may be missing."""
+
+    names: NDArray[np.str_]
+    rate: NDArray[np.float64] | None
+
+
+def test_no_texts_are_still_texts_and_what_is_missing_is_none(tmp_path: Path) -> None:
+    save(Sparse(np.array([], dtype=str), None), tmp_path / "x.nc", {})
+    after = load(Sparse, tmp_path / "x.nc")
+    assert (after.names.dtype.kind, after.names.shape, after.rate) == ("U", (0,), None)
+
+
 def test_the_same_arrays_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.nc", "b.nc"):
         save(example(), tmp_path / name, {})

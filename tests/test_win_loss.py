@@ -247,6 +247,7 @@ def test_the_boosted_score_of_a_training_row_did_not_see_its_outcome(monkeypatch
     assert set().union(*(scored for _, scored in seen)) == set(columns["id"])
 
 
+@pytest.mark.slow
 def test_the_study_of_simulated_opportunities_ranks_the_models() -> None:
     lines = {line.model: line for line in study(opportunities(3_000, 3), (), 2, 1)}
     ours = lines["engine hierarchical"]
