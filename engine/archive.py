@@ -112,7 +112,7 @@ def _variable(name: str, value: np.ndarray, dims: Dims) -> xr.Variable:
     if value.dtype.kind == "M":
         value, attributes = value.astype("datetime64[D]").astype(np.int64), {"days_since": "1970-01-01"}
     elif value.dtype.kind == "U":
-        value = value.astype(object)
+        value, attributes = value.astype(object), {"text": 1}  # where there is none, xarray writes numbers
     elif value.dtype.kind == "b":
         value, attributes = value.astype(np.int8), {"boolean": 1}
     return xr.Variable(named, value, attributes)
@@ -145,6 +145,8 @@ def _array(variable: h5py.Dataset) -> np.ndarray:
     if variable.dtype.kind == "O":
         return np.asarray(variable.asstr()[()]).astype(str)
     values = np.asarray(variable[()])
+    if "text" in variable.attrs:
+        return values.astype(str)
     if "days_since" in variable.attrs:
         return values.astype("datetime64[D]")
     return values.astype(bool) if "boolean" in variable.attrs else values

@@ -16,7 +16,7 @@ from optimization.plan import Infeasible
 from optimization.problem import Bools, TerritoryProblem
 from optimization.pulp_model import Effort, Solution, build, relax, solve_integral
 from optimization.quickxplain import irreducible
-from optimization.repairs import repairs
+from optimization.repairs import of_everything, repairs
 from optimization.rounding import Question, solve_near_relaxation
 from optimization.rules import RULES, Case, atom_of, build_case, rows_of
 from optimization.settings import AllocationSettings
@@ -109,6 +109,8 @@ def explain(problem: TerritoryProblem, settings: AllocationSettings, seconds: fl
     if not conflicts:
         text = "no plan was found in the time given; it is not proven that there is none"
         return Infeasible((), (text,), UNKNOWN)
+    if not found:
+        found = of_everything(problem, settings, oracle.atoms, Asker(started + seconds))
     if not found:
         rules = dict.fromkeys(atom[0] for one in conflicts for atom in one)
         found = (f"no repair was found in the time given; these must give way, alone or in part: {', '.join(rules)}",)

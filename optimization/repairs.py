@@ -43,6 +43,14 @@ def repairs(
     return tuple(found)
 
 
+def of_everything(
+    problem: TerritoryProblem, settings: AllocationSettings, atoms: tuple[Atom, ...], solver: Solver
+) -> tuple[str, ...]:
+    """One repair in which every rule in force may give way, rows by least; empty where the solver found none."""
+    text = _together(problem, settings, frozenset((name, "") for name, _ in atoms), solver)
+    return () if text is None else (text,)
+
+
 def _one(problem: TerritoryProblem, settings: AllocationSettings, atoms: frozenset[Atom], solver: Solver) -> str | None:
     """Repair of one rule: for the keys of the conflict, else for all; None where it is not enough."""
     (rule,) = {name for name, _ in atoms}
@@ -66,11 +74,12 @@ def _together(
     """Rows give way by least, permissions by fewest exceptions, all at once; in words, None where that fails."""
     settled = frozenset(atom for atom in relaxed if RULES[atom[0]].rows is None)
     rows = relaxed - settled
-    strict, loose = build_case(problem, settings), build_case(problem, settings, settled)
+    split = frozenset(atom for atom in settled if atom[0] == "families")
+    strict, loose = build_case(problem, settings, split), build_case(problem, settings, settled)
     if not loose.blocks.allowed.any(axis=1).all():
         return None
     exception = None
-    if settled and ("families", "") not in settled:
+    if settled - split:
         exception = (loose.blocks.allowed & ~strict.blocks.allowed) * loose.blocks.accounts[:, None]
     answer = solver.ask(loose, Question(relaxed=rows, cost=exception))
     if answer.plan is None:
