@@ -257,9 +257,22 @@ def track(
             "data_hash": manifest.data_hash,
             **({"parent_run": manifest.parent_run} if manifest.parent_run else {}),
         },
-        stages=tuple(StageRecord(name, seconds, {}) for name, seconds in manifest.seconds.items()),
+        stages=(
+            *(StageRecord(name, seconds, {}) for name, seconds in manifest.seconds.items()),
+            *frontier_records(result),
+        ),
     )
     return record(run_record, config.tracking, config.output)
+
+
+def frontier_records(result: ForecastResult) -> tuple[StageRecord, ...]:
+    """One child run a plan of the frontier."""
+    points = () if result.allocation is None else result.allocation.frontier
+    names = ("spread", "p_attain_min", "moves", "move_cost", "potential")
+    return tuple(
+        StageRecord(f"frontier {number}", 0.0, {name: float(getattr(point, name)) for name in names})
+        for number, point in enumerate(points, 1)
+    )
 
 
 def metrics_of(result: ForecastResult, tables: Mapping[str, "pd.DataFrame"]) -> dict[str, float]:

@@ -12,6 +12,7 @@ from engine.simulation.outcomes import Outcomes
 from engine.track_record import TrackRecord
 from models.draws import Draws
 from models.panel import Floats, Ints, Panel
+from optimization.frontier import FrontierPoint
 from optimization.plan import Infeasible, TerritoryPlan
 from optimization.problem import TerritoryProblem
 
@@ -35,6 +36,7 @@ class Allocation:
     start, end : first and last month of the planning horizon, since 1970-01
     earlier : [account] rep of the plan this one was changed from, index into `Panel.reps`; None for a plan of its own
     decisions, costs : what people decided, and what each decision cost
+    frontier : plans from the fewest moves to the fairest; empty where none was asked for
     """
 
     problem: TerritoryProblem
@@ -47,6 +49,7 @@ class Allocation:
     earlier: Ints | None = None
     decisions: Decisions = ()
     costs: tuple[DecisionCost, ...] = ()
+    frontier: tuple[FrontierPoint, ...] = ()
 
 
 @dataclass(frozen=True)

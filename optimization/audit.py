@@ -249,7 +249,7 @@ def _bound(
     gain = evidence.gain[evidence.block]  # [account, rep], equal within a block
     size = np.bincount(evidence.block)[evidence.block][:, None]
     held = np.bincount(rep, (gain / size)[np.arange(len(rep)), rep], len(scores))
-    fair, slope = _fairness_prices(scores - held, evidence)
+    fair, slope = _fairness_prices(scores - held - evidence.goal.offset, evidence)
     constant, priced = _rule_prices(problem, settings, rep, evidence)
     reduced = cost + slope * gain / size + priced
     total = np.zeros((evidence.block.max(initial=-1) + 1, len(scores)))

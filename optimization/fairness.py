@@ -5,6 +5,12 @@ from scipy.special import ndtr
 
 from optimization.problem import NONE, Bools, Floats, Ints, Paths, TerritoryProblem
 
+BATCHES = 500
+"""Batches of neighbouring paths over which standard errors are taken: each holds some whole posterior draws."""
+
+RANGE_SAMPLES = 4000
+"""Normal samples of a range: its mean is good to one per cent."""
+
 
 def p_attain(problem: TerritoryProblem, rep: Ints, *, fresh: bool) -> Floats:
     """[rep] chance that the revenue of each book reaches quota.
@@ -26,6 +32,35 @@ def _above_quota(problem: TerritoryProblem, value: Paths, fixed: Paths, rep: Int
         # row sums instead of a matrix product: BLAS may sum in another order on another number of threads
         rows.append(surplus[:, r] + (value[:, book] * problem.fit[book, r].astype(np.float32)).sum(axis=1))
     return rows
+
+
+def attained(problem: TerritoryProblem, rep: Ints, *, fresh: bool) -> Bools:
+    """[path, rep] whether the revenue of each book reaches quota; see `p_attain`."""
+    value, fixed = (problem.fresh_value, problem.fresh_fixed) if fresh else (problem.value, problem.fixed)
+    return np.column_stack([revenue >= 0 for revenue in _above_quota(problem, value, fixed, rep)])
+
+
+def clustered_floor(reached: Bools, counted: Bools) -> float:
+    """Spread that counted reps of one true chance would show on these paths, the finite posterior included.
+
+    Paths of one posterior draw share parameters, so they are not independent. Where they lie side by side, means over
+    batches of neighbouring paths are; their covariance gives that of the chances, and normal samples with it the mean
+    range. Source: Flegal and Jones (2010), Batch means and spectral variance estimators, doi:10.1214/09-AOS735.
+
+    Parameters
+    ----------
+    reached : [path, rep]
+    counted : [rep]
+    """
+    batches = min(BATCHES, len(reached) // 2)
+    if counted.sum() < 2 or batches < 2:
+        return 0.0
+    size = len(reached) // batches
+    kept = reached[: batches * size, counted].reshape(batches, size, -1).mean(axis=1)
+    centred = kept - kept.mean(axis=0)
+    # normal multiples of the batches have the covariance of the chances, without a decomposition that threads may alter
+    normals = np.random.default_rng(0).standard_normal((RANGE_SAMPLES, batches)) / np.sqrt((batches - 1) * batches)
+    return float(np.ptp(np.einsum("sb,br->sr", normals, centred, optimize=False), axis=1).mean())
 
 
 def present_owner(problem: TerritoryProblem) -> Ints:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimization.kernels import add_books, count_after
 from optimization.problem import Floats, Ints, Paths
 from optimization.rules import Case
 
@@ -16,15 +17,13 @@ class Futures:
     ----------
     revenue : [account in block order, path] money
     fit : [account in block order, rep] multiplier of that revenue
-    start : [block] first row of each block
-    singles : every block is one account
+    edge : [block + 1] first row of each block, and the number of rows
     surplus : [rep, path] fixed revenue less quota, money
     """
 
     revenue: Paths
-    fit: Floats
-    start: Ints
-    singles: bool
+    fit: Paths
+    edge: Ints
     surplus: Paths
 
     @property
@@ -32,16 +31,14 @@ class Futures:
         """Number of paths."""
         return self.revenue.shape[1]
 
-    def under(self, rep: int, blocks: Ints) -> Paths:
-        """Revenue of some blocks if ``rep`` owns them, [block of blocks, path]."""
-        if self.singles:
-            return self.revenue[blocks] * self.fit[blocks, rep, None].astype(np.float32)
-        stop = np.append(self.start[1:], len(self.revenue))[blocks]
-        length = stop - self.start[blocks]
-        first = np.cumsum(length) - length
-        rows = np.arange(length.sum()) + np.repeat(self.start[blocks] - first, length)
-        money = self.revenue[rows] * self.fit[rows, rep, None].astype(np.float32)
-        return np.add.reduceat(money, first, axis=0) if len(blocks) else money
+    @property
+    def start(self) -> Ints:
+        """[block] first row of each block."""
+        return self.edge[:-1]
+
+    def reached(self, above: Paths, rep: Ints, block: Ints, sign: Ints) -> Ints:
+        """[case] on how many paths a rep reaches quota when blocks join or leave; see `kernels.count_after`."""
+        return count_after(self.revenue, self.fit, self.edge, above, rep, block, sign)
 
 
 def choose_paths(paths: int, wanted: int) -> Ints:
@@ -56,9 +53,8 @@ def lay_out(case: Case, paths: Ints) -> Futures:
     value, fixed = (problem.value, problem.fixed) if every else (problem.value[paths], problem.fixed[paths])
     return Futures(
         revenue=np.ascontiguousarray(value.T[blocks.order], dtype=np.float32),
-        fit=problem.fit[blocks.order],
-        start=blocks.start,
-        singles=len(blocks) == len(blocks.order),
+        fit=np.ascontiguousarray(problem.fit[blocks.order], dtype=np.float32),
+        edge=np.append(blocks.start, len(blocks.order)).astype(np.int64),
         surplus=np.ascontiguousarray((fixed - problem.quota).T, dtype=np.float32),
     )
 
@@ -66,8 +62,7 @@ def lay_out(case: Case, paths: Ints) -> Futures:
 def margins(futures: Futures, plan: Ints) -> Paths:
     """[rep, path] revenue above quota of every rep under a plan [block]."""
     above = futures.surplus.copy()
-    for rep in np.unique(plan):
-        above[rep] += futures.under(int(rep), np.flatnonzero(plan == rep)).sum(axis=0)
+    add_books(futures.revenue, futures.fit, np.repeat(plan, np.diff(futures.edge)), above)
     return above
 
 

@@ -14,7 +14,7 @@ from optimization.resolve import resolve
 from optimization.rules import build_case
 from optimization.scores import build_goal
 from optimization.settings import AllocationSettings
-from optimization.solve import Found, Work, _certified, _goal
+from optimization.solve import Found, Work, certified, certified_by_chance
 
 
 def replan(
@@ -37,12 +37,10 @@ def certify(problem: TerritoryProblem, settings: AllocationSettings, rep: Ints, 
     check(problem)
     case = build_case(problem, settings)
     work = Work(case, time.monotonic() + settings.time_limit, seed)
-    plan, found = case.blocks.to_blocks(rep), Found(case.blocks.to_blocks(rep), repeatable=True)
+    found = Found(case.blocks.to_blocks(rep), repeatable=True)
     if settings.fairness == "attainment":
         futures = lay_out(case, choose_paths(len(problem.value), len(problem.value)))
-        goal = _goal(work, futures, linearise.attainable(case, futures), plan)
-        linear = linearise.by_chance(case, goal, futures, plan, settings.step_share)
-        return _certified(work, found, linear, settings.step_share)
+        return certified_by_chance(work, futures, linearise.attainable(case, futures), found)
     make = linearise.by_money if settings.fairness == "potential" else linearise.by_hours
     goal = build_goal(case, np.zeros(len(problem.rep_ids), dtype=bool))
-    return _certified(work, found, make(case, goal, plan), np.inf)
+    return certified(work, found, make(case, goal, found.plan), np.inf)

@@ -11,9 +11,6 @@ from optimization.scores import Goal, Linear, pair_costs
 POINTS_PER_DEVIATION = 40.0
 """Points of chance per standard deviation near an even chance: 100 times the normal density at zero."""
 
-CACHED_VALUES = 2**18
-"""Revenues handled at once: a megabyte."""
-
 SMALLEST_DEVIATION_SHARE = 0.05
 """A book's standard deviation is taken to be at least this share of quota, so that empty books have a slope."""
 
@@ -34,33 +31,16 @@ def chance_gains(futures: Futures, above: Paths, plan: Ints, wanted: Bools, reps
     plan : [block] rep who holds the block
     wanted : [block, rep] pairs to compute; others are zero
     """
+    column = np.full(len(above), -1)
+    column[reps] = np.arange(len(reps))
+    block, rep = np.nonzero((wanted | (plan[:, None] == np.arange(len(above)))) & (column >= 0))
+    held = plan[block] == rep
+    sign = np.where(held, -1, 1)
+    now = np.count_nonzero(above >= 0, axis=1)
+    after = futures.reached(above, rep, block[:, None], sign[:, None])
     gain = np.zeros((len(plan), len(reps)))
-    for column, rep in enumerate(reps):
-        now, surplus = np.count_nonzero(above[rep] >= 0), above[rep]
-        joins = np.flatnonzero(wanted[:, rep] & (plan != rep))
-        holds = np.flatnonzero(plan == rep)
-        gain[joins, column] = _count_least(futures, int(rep), joins, -surplus) - now
-        gain[holds, column] = now - _count_most(futures, int(rep), holds, surplus)
-    return 100.0 * gain / futures.paths
-
-
-def _chunks(futures: Futures, blocks: Ints) -> list[Ints]:
-    """Blocks in portions whose paths fit the processor's cache."""
-    return np.array_split(blocks, max(1, len(blocks) * futures.paths // CACHED_VALUES))
-
-
-def _count_least(futures: Futures, rep: int, blocks: Ints, least: Paths) -> Ints:
-    """[block of blocks] on how many paths the block brings the rep at least ``least`` [path]."""
-    return np.concatenate(
-        [np.count_nonzero(futures.under(rep, some) >= least, axis=1) for some in _chunks(futures, blocks)]
-    )
-
-
-def _count_most(futures: Futures, rep: int, blocks: Ints, most: Paths) -> Ints:
-    """[block of blocks] on how many paths the block brings the rep at most ``most`` [path]."""
-    return np.concatenate(
-        [np.count_nonzero(futures.under(rep, some) <= most, axis=1) for some in _chunks(futures, blocks)]
-    )
+    gain[block, column[rep]] = 100.0 * sign * (after - now[rep]) / futures.paths
+    return gain
 
 
 def _step(case: Case, share: float) -> tuple[Floats, Floats]:
@@ -143,17 +123,17 @@ def attainable(case: Case, futures: Futures) -> tuple[Floats, Floats]:
     allowed = case.blocks.allowed
     forced = allowed & (allowed.sum(axis=1) == 1)[:, None]
     low, high = futures.surplus.copy(), futures.surplus.copy()
-    for rep in range(len(low)):
-        may, must = np.flatnonzero(allowed[:, rep] & ~forced[:, rep]), np.flatnonzero(forced[:, rep])
-        sure = futures.under(rep, must).sum(axis=0)
-        loose = futures.under(rep, may)
-        low[rep] += sure + np.minimum(loose, 0).sum(axis=0)
-        high[rep] += sure + np.maximum(loose, 0).sum(axis=0)
+    for block in range(len(allowed)):
+        rows = slice(futures.edge[block], futures.edge[block + 1])
+        for rep in np.flatnonzero(allowed[block]):
+            money = (futures.revenue[rows] * futures.fit[rows, rep, None]).sum(axis=0)
+            low[rep] += money if forced[block, rep] else np.minimum(money, 0)
+            high[rep] += money if forced[block, rep] else np.maximum(money, 0)
     return chances(low), chances(high)
 
 
-def saturated(case: Case, interval: tuple[Floats, Floats], level: float) -> Bools:
-    """[rep] active reps for whom no eligible book has the common chance ``level`` (points) give or take half a band."""
+def saturated(case: Case, interval: tuple[Floats, Floats], level: Floats) -> Bools:
+    """[rep] active reps for whom no eligible book has the chance ``level`` [rep] (points) give or take half a band."""
     half = case.settings.attainment_band_points / 2
     low, high = interval
     return active_reps(case.problem) & ((high < level - half) | (low > level + half))

@@ -16,14 +16,17 @@ class Certificate:
     bound_solver : the bound the solver reported
     bound_kind : in words, which quantity the bound and the gap speak of
     gap : (objective - bound) / max(abs(objective), 1e-9)
-    levels : one entry per lexicographic level: name, value, bound
+    levels : the weighted objective, then one entry per lexicographic level: name, value, bound (see
+        `optimization.levels`)
     feasible : every rule holds on the raw arrays
     violations : in words, one per rule and key that does not hold
     solver : name and version
     repeatable : false when a time limit cut the search off
     p_attain_min, p_attain_max, p_attain_spread : over active reps with a quota, on fresh paths
-    noise_floor : spread that equal chances would show by simulation noise alone
-    saturated : [rep] true where no eligible book brings the rep to the common chance
+    p_attain_spread_within : largest spread within a pool of reps who can exchange accounts, saturated single reps left
+        out: what accounts can even; the rest of the spread lies between pools
+    noise_floor : spread that equal chances would show on the fresh paths by simulation noise alone, posterior included
+    saturated : [rep] true where no eligible book, or no plan for the rep's pool, brings the rep to the last level
     """
 
     objective: float
@@ -39,6 +42,7 @@ class Certificate:
     p_attain_min: float
     p_attain_max: float
     p_attain_spread: float
+    p_attain_spread_within: float
     noise_floor: float
     saturated: Bools
 
@@ -55,6 +59,8 @@ class TerritoryPlan:
     p_attain : [rep] chance of quota with the plan, fresh paths
     reason : [account] why it moved or stayed, one of `optimization.reasons.REASONS`
     move_cost : [account] money, zero where the account stays
+    confidence : [account] share of the groups of posterior draws in which the account also goes there, see
+        `optimization.confidence`; NaN where it was not asked for
     certificate : see `Certificate`
     """
 
@@ -63,6 +69,7 @@ class TerritoryPlan:
     p_attain: Floats
     reason: tuple[str, ...]
     move_cost: Floats
+    confidence: Floats
     certificate: Certificate
 
 

@@ -53,3 +53,61 @@ class TerritoryProblem:
     hours: Floats
     max_hours: Floats
     move_cost: Floats
+
+
+@dataclass(frozen=True)
+class BandedProblem:
+    """The sparse, linear form of the assignment problem: give every account to one of its few candidate reps.
+
+    Where `TerritoryProblem` speaks of chances over simulated paths and of every pair of account and rep, this form
+    lists candidate pairs only and knows one objective, the sum of the costs of the pairs used, and one kind of rule:
+    for every rep and metric (money, hours, number of accounts, travel), the sum over the book lies in a band. That
+    covers eligibility (a pair is missing), locks (one pair is left), bands on value, capacities in hours and accounts,
+    minimum and maximum accounts (a metric that every pair uses by 1) and the generalised assignment problem (one
+    metric, no lower end, use that differs by rep). Families are merged by the caller: one account, summed cost and
+    use. Rules that couple all reps (a budget over the whole plan) have no place here.
+
+    Attributes
+    ----------
+    account_ids, rep_ids, metric_ids : [account], [rep], [metric] unique texts
+    start : [account + 1] pairs ``start[i]`` to ``start[i + 1] - 1`` are the candidates of account i
+    pair_rep : [pair] candidate rep, at most once per account
+    cost : [pair] what the pair costs, money or points, any sign
+    use : [pair, metric] what the pair adds to the metric of its rep, any sign
+    low, high : [rep, metric] least and most of each metric of a book; -inf or inf: no limit
+    owner : [account] present rep, NONE where nobody owns it; only where a first plan is sought
+    """
+
+    account_ids: NDArray[np.str_]
+    rep_ids: NDArray[np.str_]
+    metric_ids: tuple[str, ...]
+    start: Ints
+    pair_rep: Ints
+    cost: Floats
+    use: Floats
+    low: Floats
+    high: Floats
+    owner: Ints
+
+    @classmethod
+    def from_table(cls, cost: Floats, use: Floats, capacity: Floats) -> "BandedProblem":
+        """Generalised assignment: every rep is a candidate of every account.
+
+        Parameters
+        ----------
+        cost, use : [rep, account] cost and resource of each pair
+        capacity : [rep] most of the resource
+        """
+        reps, accounts = cost.shape
+        return cls(
+            account_ids=np.array([f"account {i + 1}" for i in range(accounts)], dtype=np.str_),
+            rep_ids=np.array([f"rep {r + 1}" for r in range(reps)], dtype=np.str_),
+            metric_ids=("resource",),
+            start=np.arange(accounts + 1, dtype=np.int64) * reps,
+            pair_rep=np.tile(np.arange(reps, dtype=np.int64), accounts),
+            cost=np.ascontiguousarray(cost.T, dtype=np.float64).ravel(),
+            use=np.ascontiguousarray(use.T, dtype=np.float64).reshape(-1, 1),
+            low=np.full((reps, 1), -np.inf),
+            high=np.asarray(capacity, dtype=np.float64).reshape(-1, 1),
+            owner=np.full(accounts, NONE, dtype=np.int64),
+        )

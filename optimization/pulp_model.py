@@ -164,8 +164,9 @@ def step_rows(case: Case, linear: Linear) -> list[Row]:
 def _fair(model: Model, linear: Linear) -> pulp.LpAffineExpression:
     """Fairness: scores, the common level, and what lies beyond the band around it (see `optimization.scores`)."""
     goal, program = linear.goal, model.program
-    bottom = linear.base + np.minimum(linear.gain, 0).sum(axis=0)
-    top = linear.base + np.maximum(linear.gain, 0).sum(axis=0)
+    base = linear.base - goal.offset
+    bottom = base + np.minimum(linear.gain, 0).sum(axis=0)
+    top = base + np.maximum(linear.gain, 0).sum(axis=0)
     span = float(max(top.max(initial=0), goal.high) - min(bottom.min(initial=0), goal.low))
     level = program.add_variable("level", goal.low, goal.high)
     over, under = program.add_variable("over", 0, span), program.add_variable("under", 0, span)
@@ -173,7 +174,7 @@ def _fair(model: Model, linear: Linear) -> pulp.LpAffineExpression:
     for r in np.flatnonzero(goal.counted):
         score = program.add_variable(f"score_r{r}", float(bottom[r]), float(top[r]))
         excess = program.add_variable(f"excess_r{r}", 0, span)
-        program.addConstraint(score - _sum(model, linear.gain[:, r], int(r)) == float(linear.base[r]), f"score_r{r}")
+        program.addConstraint(score - _sum(model, linear.gain[:, r], int(r)) == float(base[r]), f"score_r{r}")
         objective += goal.mean_weight * excess
         for word, side in (("mean", excess), *([("", None)] if goal.extreme[r] else [])):
             high, low = (side, side) if side is not None else (over, under)

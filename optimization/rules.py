@@ -71,9 +71,7 @@ class Rule:
     rows: Callable[[Case], list[Row]] | None
 
 
-def build_case(
-    problem: TerritoryProblem, settings: AllocationSettings, without: frozenset[Atom] = frozenset()
-) -> Case:
+def build_case(problem: TerritoryProblem, settings: AllocationSettings, without: frozenset[Atom] = frozenset()) -> Case:
     """Merge families and settle permissions, less what ``without`` leaves out."""
     return Case(problem, settings, merge(problem, without), without)
 

@@ -1,7 +1,9 @@
 """The objective of an assignment, in points, for scores that are linear in the assignment.
 
 Every active rep has a score (points of chance of quota, or percent of a fair share). Scores within a band around a
-freely chosen common level are fair. With ``excess_r = max(score_r - level - band/2, level - band/2 - score_r, 0)``
+freely chosen common level are fair. Where pools of reps share no accounts, the level of each pool lies a given offset
+off the common one, which is taken from the scores first. With
+``excess_r = max(score_r - level - band/2, level - band/2 - score_r, 0)``
 and ``h = band/2`` the objective of an assignment is the least value over the level of
 
     max_r (score_r - level - h)+  +  max_r (level - h - score_r)+      spread beyond the band, reps not saturated
@@ -31,6 +33,7 @@ class Goal:
     mean_weight : points per point of deviation of one rep (already divided by the number of reps)
     floor_weight : points per point that the lowest score lacks to ``high``
     low, high : box of the level, points
+    offset : [rep] points that a fair score of the rep lies above the common level: what no assignment can even
     """
 
     counted: Bools
@@ -40,6 +43,7 @@ class Goal:
     floor_weight: float
     low: float
     high: float
+    offset: Floats | float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Linear:
 
 def unfairness_at(scores: Floats, level: Floats, goal: Goal) -> Floats:
     """Unfairness of scores [rep] when the common level is ``level`` [...], points."""
+    scores = scores - goal.offset
     above = scores - np.asarray(level)[..., None] - goal.half_band
     below = -scores + np.asarray(level)[..., None] - goal.half_band
     over = above[..., goal.extreme].max(axis=-1, initial=0.0)
@@ -88,7 +93,7 @@ def unfairness_at(scores: Floats, level: Floats, goal: Goal) -> Floats:
 
 def fair_level(scores: Floats, goal: Goal) -> float:
     """Level at which `unfairness_at` is least: convex and piecewise linear, so a breakpoint or an end of the box."""
-    counted = scores[goal.counted]
+    counted = (scores - goal.offset)[goal.counted]
     breaks = np.concatenate([counted - goal.half_band, counted + goal.half_band, [goal.low, goal.high]])
     breaks = np.unique(breaks.clip(goal.low, goal.high))
     return float(breaks[np.argmin(unfairness_at(scores, breaks, goal))])

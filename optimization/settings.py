@@ -64,10 +64,13 @@ class AllocationSettings(BaseModel):
     search_paths: int = Field(default=4000, ge=100)
     """Simulated paths used in the rounds; the last improvement uses all, paths."""
     polish_steps: int = Field(default=300, ge=0)
-    """Most single moves and swaps tried on the simulated paths after the rounds, steps."""
+    """Most steps of one descent on the simulated paths; a step makes several moves, trades or rings, steps."""
     mip_gap: float = Field(default=0.001, ge=0)
     """Relative gap at which the integer program of a round may stop, share."""
     mip_nodes: int = Field(default=200, ge=1)
     """Most branch-and-bound nodes of one integer program; unlike a time limit this keeps results repeatable, nodes."""
+    confidence_groups: int = Field(default=10, ge=0)
+    """Groups of posterior draws for each of which the plan is improved anew, to see how sure it is of each account
+    (fairness `attainment`); below 2: not asked, groups."""
     time_limit: float = Field(default=600.0, gt=0)
     """Seconds after which the best plan so far is returned and marked as not repeatable, seconds."""

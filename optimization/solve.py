@@ -1,34 +1,41 @@
 """The way from a problem to a plan: start, rounds of linearising and solving, improvement on the paths, certificate."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from optimization import linearise
 from optimization.audit import Evidence, audit, violations
 from optimization.checks import check
-from optimization.fairness import noise_floor, p_attain, present_owner, spread
+from optimization.confidence import confidence
+from optimization.fairness import attained, clustered_floor, p_attain, present_owner, spread
 from optimization.families import active_reps
 from optimization.futures import Futures, chances, choose_paths, lay_out, margins
 from optimization.infeasible import explain
+from optimization.levels import levels_of
 from optimization.plan import Certificate, Infeasible, TerritoryPlan
+from optimization.pools import pool_levels, pools_of
 from optimization.problem import NONE, Floats, Ints, TerritoryProblem
 from optimization.pulp_model import SOLVER, Effort, Solution, build, relax, solve_integral
 from optimization.reasons import reasons
 from optimization.rounding import Question, solve_near_relaxation
 from optimization.rules import Case, build_case
-from optimization.scores import Goal, Linear, build_goal, fair_level, pair_costs, unfairness
+from optimization.scores import Goal, Linear, build_goal, pair_costs, unfairness
 from optimization.search import LEAST_GAIN, improve_linear, improve_on_paths
 from optimization.settings import AllocationSettings
 
 STAY_POINTS = 1.0
 """Points an account's move costs while a first plan that keeps the rules is sought: the present plan is only mended."""
 
+MONEY_SHARES = (0.5, 0.2, 0.0)
+"""Shares of the weights on money under which a plan is loosened."""
+
 _PARTS = "beyond the band, plus weighted mean deviation, plus weighted money at risk from moves and revenue given up"
 
 BOUND_KIND = {
-    "attainment": "last linearised problem, in points: spread of the chance of quota "
+    "attainment": "last linearised problem, in points: spread of the chance of quota around the level of each pool of "
+    "reps who can exchange accounts "
     + _PARTS
     + ", plus weighted lack of the lowest chance; over all plans that change at most {step:.0%} of a quota's"
     " worth of each book; chances are linear around the plan on the planning paths",
@@ -74,7 +81,7 @@ def solve(problem: TerritoryProblem, settings: AllocationSettings, seed: int) ->
     """
     check(problem)
     work = Work(build_case(problem, settings), time.monotonic() + settings.time_limit, seed)
-    first = _start(work)
+    first = first_plan(work)
     if first is None:
         return explain(problem, settings)
     if settings.fairness == "attainment":
@@ -89,7 +96,7 @@ def _present(case: Case) -> Ints | None:
     return None if broken else case.blocks.to_blocks(owner)
 
 
-def _start(work: Work) -> Found | None:
+def first_plan(work: Work) -> Found | None:
     """Present plan, or mended with few moves where it breaks a rule; None when no plan was found."""
     case = work.case
     present = _present(case)
@@ -131,7 +138,7 @@ def _by_sums(work: Work, first: Found) -> TerritoryPlan:
     plan, ended = improve_linear(case, linear, found.plan, work.deadline)
     best = min((plan, begun, first.plan), key=linear.value)
     linear = make(case, goal, best)
-    return _certified(work, Found(best, first.repeatable and found.repeatable and ended), linear, np.inf)
+    return certified(work, Found(best, first.repeatable and found.repeatable and ended), linear, np.inf)
 
 
 def _by_chance(work: Work, first: Found) -> TerritoryPlan:
@@ -140,24 +147,39 @@ def _by_chance(work: Work, first: Found) -> TerritoryPlan:
     paths = len(case.problem.value)
     futures = lay_out(case, choose_paths(paths, settings.search_paths))
     interval = linearise.attainable(case, futures)
-    found = _rounds(work, futures, interval, first)
+    found = _loosened(work, futures, interval, rounds(work, futures, interval, first))
     if futures.paths < paths:
         futures = lay_out(case, np.arange(paths))
         plan, ended = improve_on_paths(
             case, _goal(work, futures, interval, found.plan), futures, found.plan, work.deadline
         )
-        found = Found(plan, found.repeatable and ended)
+        found = _loosened(work, futures, interval, Found(plan, found.repeatable and ended))
+    plan = min((found.plan, first.plan), key=lambda one: _worth(work, futures, interval, one))
+    return certified_by_chance(work, futures, interval, Found(plan, found.repeatable))
+
+
+def certified_by_chance(work: Work, futures: Futures, interval: tuple[Floats, Floats], found: Found) -> TerritoryPlan:
+    """Certificate of a plan by the chances of quota around it, and how sure it is of each account."""
+    case, step = work.case, work.case.settings.step_share
     goal = _goal(work, futures, interval, found.plan)
-    plan = min((found.plan, first.plan), key=lambda one: _simulated(case, goal, futures, one))
-    linear = linearise.by_chance(case, goal, futures, plan, settings.step_share)
-    return _certified(work, Found(plan, found.repeatable), linear, settings.step_share)
+    linear = linearise.by_chance(case, goal, futures, found.plan, step)
+    sure, on_time = confidence(case, goal, found.plan, work.deadline)
+    answer = certified(work, Found(found.plan, found.repeatable and on_time), linear, step)
+    return replace(answer, confidence=sure)
 
 
 def _goal(work: Work, futures: Futures, interval: tuple[Floats, Floats], plan: Ints) -> Goal:
-    """Goal whose saturated reps are those that cannot reach the common chance of this plan [block]."""
-    everybody = build_goal(work.case, np.zeros(len(interval[0]), dtype=bool))
-    level = fair_level(chances(margins(futures, plan)), everybody)
-    return build_goal(work.case, linearise.saturated(work.case, interval, level))
+    """Goal around a plan [block]: the level of each pool, and who cannot reach it."""
+    goal = build_goal(work.case, np.zeros(len(interval[0]), dtype=bool))
+    level = pool_levels(chances(margins(futures, plan)), goal, pools_of(work.case.blocks.allowed))
+    goal = build_goal(work.case, linearise.saturated(work.case, interval, level))
+    common = float(level[goal.counted].mean()) if goal.counted.any() else 0.0
+    return replace(goal, offset=np.where(goal.counted, level - common, 0.0))
+
+
+def _worth(work: Work, futures: Futures, interval: tuple[Floats, Floats], plan: Ints) -> float:
+    """Objective of a plan [block] under the goal around itself, points."""
+    return _simulated(work.case, _goal(work, futures, interval, plan), futures, plan)
 
 
 def _simulated(case: Case, goal: Goal, futures: Futures, plan: Ints) -> float:
@@ -166,7 +188,7 @@ def _simulated(case: Case, goal: Goal, futures: Futures, plan: Ints) -> float:
     return unfairness(chances(margins(futures, plan)), goal) + float(cost)
 
 
-def _rounds(work: Work, futures: Futures, interval: tuple[Floats, Floats], first: Found) -> Found:
+def rounds(work: Work, futures: Futures, interval: tuple[Floats, Floats], first: Found) -> Found:
     """Linearise, solve, improve by moves and swaps on the paths; accept only what is better on the paths.
 
     The first round uses the normal stand-in, the others the chance itself. A round that does not improve halves the
@@ -175,7 +197,7 @@ def _rounds(work: Work, futures: Futures, interval: tuple[Floats, Floats], first
     """
     case, step, failed = work.case, work.case.settings.step_share, 0
     goal = _goal(work, futures, interval, first.plan)
-    plan, repeatable = improve_on_paths(case, goal, futures, first.plan, work.deadline)
+    plan, repeatable = improve_on_paths(case, goal, futures, first.plan, work.deadline, thorough=False)
     around = first.plan
     for number in range(case.settings.rounds):
         goal = _goal(work, futures, interval, plan)
@@ -183,9 +205,9 @@ def _rounds(work: Work, futures: Futures, interval: tuple[Floats, Floats], first
         found = _optimise(work, make(case, goal, futures, around, step), around, 0)
         if found is None:
             return Found(plan, repeatable=False)
-        tried, ended = improve_on_paths(case, goal, futures, found.plan, work.deadline)
+        tried, ended = improve_on_paths(case, goal, futures, found.plan, work.deadline, thorough=False)
         around, repeatable = tried, repeatable and found.repeatable and ended
-        if _simulated(case, goal, futures, tried) < _simulated(case, goal, futures, plan) - LEAST_GAIN:
+        if _worth(work, futures, interval, tried) < _worth(work, futures, interval, plan) - LEAST_GAIN:
             plan, failed = tried, 0
             continue
         step, failed = step / 2, failed + 1
@@ -194,7 +216,26 @@ def _rounds(work: Work, futures: Futures, interval: tuple[Floats, Floats], first
     return Found(plan, repeatable and first.repeatable)
 
 
-def _certified(work: Work, found: Found, linear: Linear, step_share: float) -> TerritoryPlan:
+def _loosened(work: Work, futures: Futures, interval: tuple[Floats, Floats], found: Found) -> Found:
+    """Leave the local optimum by descending with money weighing less, and come back under the true weights.
+
+    Source of the idea: Glover and Hao (2011), The case for strategic oscillation, doi:10.1007/s10479-009-0597-1.
+    """
+    case, plan, repeatable = work.case, found.plan, found.repeatable
+    own = case.settings.weights
+    for share in MONEY_SHARES:
+        weights = own.model_copy(update={"move_cost": share * own.move_cost, "potential": share * own.potential})
+        loose = replace(case, settings=case.settings.model_copy(update={"weights": weights}))
+        goal = _goal(work, futures, interval, plan)
+        away, on_time = improve_on_paths(loose, goal, futures, plan, work.deadline, thorough=False)
+        tried, ended = improve_on_paths(case, goal, futures, away, work.deadline, thorough=False)
+        repeatable = repeatable and on_time and ended
+        if _worth(work, futures, interval, tried) < _worth(work, futures, interval, plan) - LEAST_GAIN:
+            plan = tried
+    return Found(plan, repeatable)
+
+
+def certified(work: Work, found: Found, linear: Linear, step_share: float) -> TerritoryPlan:
     """Verify a plan on the fresh paths, recheck it and its bound from raw arrays, and put it into words."""
     case, problem, settings = work.case, work.case.problem, work.case.settings
     relaxed = relax(case, build(case, linear, case.blocks.allowed), work.effort)
@@ -202,6 +243,12 @@ def _certified(work: Work, found: Found, linear: Linear, step_share: float) -> T
     evidence = Evidence(case.blocks.block, linear.goal, linear.gain, step_share, relaxed.prices)
     finding = audit(problem, settings, rep, evidence)
     chance, active = p_attain(problem, rep, fresh=True), active_reps(problem)
+    pool = pools_of(case.blocks.allowed)
+    rows: tuple[dict[str, float | str], ...] = ()
+    saturated = linear.goal.counted & ~linear.goal.extreme
+    if settings.fairness == "attainment" and not finding.violations:
+        levels = levels_of(case, linear, rep, step_share, work.effort)
+        rows, saturated = levels.rows, levels.saturated
     gap = (finding.objective - finding.bound) / max(abs(finding.objective), 1e-9)
     certificate = Certificate(
         objective=finding.objective,
@@ -209,7 +256,7 @@ def _certified(work: Work, found: Found, linear: Linear, step_share: float) -> T
         bound_solver=relaxed.bound,
         bound_kind=BOUND_KIND[settings.fairness].format(step=settings.step_share),
         gap=gap,
-        levels=({"name": "weighted objective, points", "value": finding.objective, "bound": finding.bound},),
+        levels=({"name": "weighted objective, points", "value": finding.objective, "bound": finding.bound}, *rows),
         feasible=not finding.violations,
         violations=finding.violations,
         solver=SOLVER,
@@ -217,8 +264,11 @@ def _certified(work: Work, found: Found, linear: Linear, step_share: float) -> T
         p_attain_min=float(chance[active].min(initial=1.0)),
         p_attain_max=float(chance[active].max(initial=0.0)),
         p_attain_spread=spread(chance, active),
-        noise_floor=noise_floor(chance, active, len(problem.fresh_value)),
-        saturated=linear.goal.counted & ~linear.goal.extreme,
+        p_attain_spread_within=max(
+            (spread(chance, linear.goal.extreme & (pool == number)) for number in np.unique(pool)), default=0.0
+        ),
+        noise_floor=clustered_floor(attained(problem, rep, fresh=True), active),
+        saturated=saturated,
     )
     moved = (rep != problem.owner) & (problem.owner != NONE)
     return TerritoryPlan(
@@ -227,5 +277,6 @@ def _certified(work: Work, found: Found, linear: Linear, step_share: float) -> T
         p_attain=chance,
         reason=reasons(case, rep, linear),
         move_cost=np.where(moved, problem.move_cost, 0.0),
+        confidence=np.full(len(rep), np.nan),
         certificate=certificate,
     )

@@ -15,8 +15,9 @@ from optimization.linearise import by_hours, by_money, chance_gains
 from optimization.plan import Infeasible, TerritoryPlan
 from optimization.problem import NONE, TerritoryProblem
 from optimization.reasons import REASONS
-from optimization.rules import build_case
-from optimization.scores import build_goal, unfairness
+from optimization.rules import Case, build_case
+from optimization.scores import Linear, build_goal, unfairness
+from optimization.search import improve_linear
 from optimization.settings import AllocationSettings, AllocationWeights, Fairness
 from optimization.solve import solve
 from tests.territories import best_value, plans, problem_of, random_problem
@@ -233,3 +234,38 @@ def test_chances_before_leave_accounts_without_owner_to_nobody() -> None:
     with_last = p_attain(problem, np.array([0, 0, 1, 1]), fresh=True)
     assert before[0] == with_last[0]
     assert before[1] < with_last[1]
+
+
+def one_account_each(allowed: list[list[int]], owner: list[int], cost: list[list[float]]) -> tuple[Case, Linear]:
+    """One account a block, at most one a book, and scores that never change: only the cost of pairs counts."""
+    problem = problem_of(np.full(len(owner), 100.0), np.array(owner), np.full(3, 100.0))
+    problem = replace(problem, eligible=np.array(allowed, dtype=bool))
+    case = build_case(problem, AllocationSettings(max_moved_accounts_share=None, max_accounts=1))
+    goal = build_goal(case, np.zeros(3, dtype=bool))
+    linear = by_money(case, goal, np.array(owner))
+    flat = replace(linear, base=np.full(3, 50.0), gain=np.zeros_like(linear.gain), cost=np.array(cost, dtype=float))
+    return case, flat
+
+
+def test_a_ring_of_three_is_found_where_neither_moves_nor_trades_are_allowed() -> None:
+    case, linear = one_account_each([[1, 1, 0], [0, 1, 1], [1, 0, 1]], [0, 1, 2], [[5, 0, 0], [0, 5, 0], [0, 0, 5]])
+    plan, ended = improve_linear(case, linear, np.array([0, 1, 2]), np.inf)
+    assert plan.tolist() == [1, 2, 0]
+    assert ended
+
+
+def test_a_push_is_found_where_the_place_is_taken() -> None:
+    """Block 0 gains by going to rep 1, whose only place is block 1's; that one loses a little by moving on."""
+    case, linear = one_account_each([[1, 1, 0], [0, 1, 1]], [0, 1], [[5, 0, 0], [0, 0, 1]])
+    plan, _ = improve_linear(case, linear, np.array([0, 1]), np.inf)
+    assert plan.tolist() == [1, 2]
+
+
+def test_going_home_makes_room_in_the_budget_for_a_better_move() -> None:
+    problem = problem_of(np.full(2, 100.0), np.array([0, 1]), np.full(3, 100.0))
+    case = build_case(problem, AllocationSettings(max_moved_accounts_share=0.5))
+    linear = by_money(case, build_goal(case, np.zeros(3, dtype=bool)), np.array([0, 1]))
+    cost = np.array([[3.0, 9.0, 1.0], [9.0, 5.0, 0.0]])
+    flat = replace(linear, base=np.full(3, 50.0), gain=np.zeros_like(linear.gain), cost=cost)
+    plan, _ = improve_linear(case, flat, np.array([2, 1]), np.inf)
+    assert plan.tolist() == [0, 2]

@@ -85,6 +85,8 @@ class Allocation(AllocationSettings):
     """Share of its revenue that an account loses in the first year under another rep (13 to 18 % in Shi et al.)."""
     experience_effect: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Relative gain in revenue of a rep whose past revenue is all in the account's segment over one with none of it."""
+    frontier_points: Annotated[int, Field(ge=0, le=40)] = 0
+    """Plans from the fewest moves to the fairest to work out besides the plan, some seconds each; 0 for none."""
     hours_per_fte: Annotated[float, Field(gt=0, le=744)] = 120.0
     """Selling hours a month of a full-time rep, hours."""
 

@@ -13,6 +13,7 @@ from engine.results import Allocation
 from engine.seeds import seed_for
 from engine.simulation.outcomes import PlanningOutcomes
 from models.panel import NONE, Bools, Ints, Panel
+from optimization.frontier import FrontierPoint, frontier
 from optimization.given_plan import replan
 from optimization.plan import TerritoryPlan
 from optimization.solve import solve
@@ -58,6 +59,8 @@ def plan_territories(
         if isinstance(answer, TerritoryPlan):
             costs = decision_costs(undecided, asked, (position[earlier], answer.rep), decisions, obeyed)
     assert answer is not None
-    return Allocation(
-        problem, answer, reps, accounts, panel.accounts.owner, span.first, span.last, earlier, decisions, costs
-    )
+    points: tuple[FrontierPoint, ...] = ()
+    if asked.frontier_points > 1 and isinstance(answer, TerritoryPlan):
+        points = frontier(problem, asked, seed_for(config.seed, "frontier"), asked.frontier_points)
+    owner = panel.accounts.owner
+    return Allocation(problem, answer, reps, accounts, owner, span.first, span.last, earlier, decisions, costs, points)

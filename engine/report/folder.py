@@ -14,6 +14,7 @@ from engine.archive import PANEL_DIMS, PROBLEM_DIMS, save
 from engine.posterior_files import save_draws
 from engine.report.changes import change_tables
 from engine.report.csv_files import write_csv
+from engine.report.frontier_section import frontier_table
 from engine.report.html import write_report
 from engine.report.movement import movement_tables
 from engine.report.tables import allocation_table, books_table, deals_table, forecast_table, moves_table
@@ -34,6 +35,7 @@ def make_tables(result: ForecastResult) -> dict[str, pd.DataFrame]:
             "moves": moves_table(allocation),
             "books": books_table(result, result.allocation),
             **change_tables(result),
+            **frontier_table(result.allocation),
         }
     return tables
 

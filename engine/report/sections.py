@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from engine.report import figures
+from engine.report.frontier_section import frontier_section
 from engine.report.movement import movement_section
 from engine.report.names import anonymous
 from engine.report.page import Column, PageFigure, Section, make_table
@@ -32,6 +33,7 @@ def sections_of(result: ForecastResult, tables: Tables) -> list[Section]:
     found = (
         _forecast(result, tables),
         _plan(result, tables),
+        frontier_section(tables, result.config.currency),
         _deals(tables),
         movement_section(result, tables),
         _skill(result, tables),
@@ -99,8 +101,11 @@ def _plan(result: ForecastResult, tables: Tables) -> Section | None:
         f"{len(tables['moves'])} of {len(answer.rep)} accounts move at a cost of {answer.move_cost.sum():,.0f} "
         f"{currency}. Every rule was rechecked on raw arrays: "
         f"{'all hold' if certificate.feasible else '; '.join(certificate.violations)}. "
-        f"Equal chances would still show a spread of about {100 * certificate.noise_floor:.1f} points by simulation "
-        f"noise. The gap of {certificate.gap:.1%} between plan and bound speaks of {certificate.bound_kind}."
+        f"Between reps who can exchange accounts the chances of quota differ by "
+        f"{100 * certificate.p_attain_spread_within:.1f} points at most; the rest of the spread lies between pools of "
+        f"reps that no assignment can even. Equal chances would still show a spread of about "
+        f"{100 * certificate.noise_floor:.1f} points by simulation noise. The gap of {certificate.gap:.1%} between "
+        f"plan and bound speaks of {certificate.bound_kind}."
     )
     columns = (
         Column("account_name", "Account"),

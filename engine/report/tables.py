@@ -99,7 +99,7 @@ def allocation_table(result: ForecastResult, allocation: Allocation) -> pd.DataF
             "potential_p90": high,
             "hours": panel.accounts.hours[allocation.accounts],
             "reason": list(plan.reason),
-            "confidence": np.nan,
+            "confidence": plan.confidence,
             "move_cost": plan.move_cost,
             "decision": "",
         }

@@ -114,7 +114,8 @@ def _certified(result: ForecastResult, plan: TerritoryPlan, moves: int) -> list[
     return [
         f"Quota chance before {before.min():.0%} to {before.max():.0%}, with the plan "
         f"{certificate.p_attain_min:.0%} to {certificate.p_attain_max:.0%} "
-        f"(noise floor of the spread {100 * certificate.noise_floor:.1f} points)",
+        f"({100 * certificate.p_attain_spread_within:.1f} points among reps who can exchange accounts; noise floor of "
+        f"the spread {100 * certificate.noise_floor:.1f} points)",
         f"Plan         {moves} of {len(plan.rep)} accounts move, at a cost of {plan.move_cost.sum():,.0f} "
         f"{result.config.currency}",
         f"Certificate  {checked}; objective {certificate.objective:.6g}, bound {certificate.bound:.6g}, "
