@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimization.atoms import Atom, keys_left_out
-from optimization.problem import NONE, Bools, Floats, Ints, TerritoryProblem
+from optimization.problem import NONE, Bools, Floats, Ints, TerritoryProblem, Texts
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,18 @@ def keepable(problem: TerritoryProblem) -> Bools:
 def permitted(problem: TerritoryProblem, without: frozenset[Atom] = frozenset()) -> Bools:
     """[account, rep] who may own each account by eligibility, active reps and locks, less what is left out."""
     accounts, reps = problem.account_ids, problem.rep_ids
-    allowed = problem.eligible | keys_left_out(without, "eligibility", accounts)[:, None]
-    allowed &= active_reps(problem) | keys_left_out(without, "active reps", reps)
+    allowed = problem.eligible
+    if any(rule == "eligibility" for rule, _ in without):
+        allowed = allowed | keys_left_out(without, "eligibility", alike(problem))[:, None]
+    allowed = allowed & (active_reps(problem) | keys_left_out(without, "active reps", reps))
     free = ~problem.locked | keys_left_out(without, "locks", accounts)
     return allowed & (free[:, None] | (problem.owner[:, None] == np.arange(len(reps))))
+
+
+def alike(problem: TerritoryProblem) -> Texts:
+    """[account] id of the first account that the same reps may own: their eligibility is one rule."""
+    _, first, group = np.unique(problem.eligible, axis=0, return_index=True, return_inverse=True)
+    return problem.account_ids[first[group.reshape(-1)]]
 
 
 def together(problem: TerritoryProblem, without: frozenset[Atom] = frozenset()) -> Ints:

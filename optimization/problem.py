@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 type Floats = NDArray[np.float64]
 type Ints = NDArray[np.int64]
 type Bools = NDArray[np.bool_]
+type Texts = NDArray[np.str_]
 type Paths = NDArray[np.float32]
 
 NONE = -1

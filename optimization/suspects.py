@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from optimization.atoms import Atom
-from optimization.families import active_reps
+from optimization.families import active_reps, alike
 from optimization.problem import NONE, TerritoryProblem
 from optimization.settings import AllocationSettings
 
@@ -16,7 +16,9 @@ MOST = 20
 def suspects(problem: TerritoryProblem, settings: AllocationSettings, rules: Sequence[Atom]) -> Iterator[list[Atom]]:
     """Sets of ``rules`` that look as if they could not hold together, the smallest kinds first."""
     in_force = set(rules)
+    keys = dict(zip(problem.account_ids.tolist(), alike(problem).tolist(), strict=True))
     for guess in (*_homeless(problem), *_split(problem), *_locked_above(problem, settings)):
+        guess = list(dict.fromkeys((rule, keys[key] if rule == "eligibility" else key) for rule, key in guess))
         kept = [atom for atom in guess if atom in in_force]
         if kept:
             yield kept
