@@ -32,7 +32,7 @@ HOMES = {
 HEAVY = {*HOMES, "arviz", "joblib", "numba", "pandas", "plotly", "pyarrow", "scipy", "scoringrules", "xarray"}
 """What `--help` and a bad config must not wait for."""
 
-SOLVER_FREE = ("optimization.audit",)
+SOLVER_FREE = ("optimization.audit", "optimization.large_scale.certificate")
 """Code that checks a plan without knowing what made it."""
 
 
