@@ -7,11 +7,13 @@ file holds no time stamp, so the same arrays give the same bytes.
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import h5py
 import numpy as np
-import xarray as xr
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 type Dims = dict[str, tuple[str, ...]]
 
@@ -65,6 +67,8 @@ def save(item: object, path: Path, dims: Dims) -> None:
     ----------
     dims : names of the dimensions by dotted name, or by the first part of it; what is not named gets names of its own
     """
+    import xarray as xr  # late: half a second, and reading needs none of it
+
     variables: dict[str, xr.Variable] = {}
     attributes: dict[str, Any] = {}
     _flatten(item, "", dims, variables, attributes)
@@ -84,7 +88,7 @@ def load[T](kind: type[T], path: Path) -> T:
 
 
 def _flatten(
-    item: object, prefix: str, dims: Dims, variables: dict[str, xr.Variable], attributes: dict[str, Any]
+    item: object, prefix: str, dims: Dims, variables: "dict[str, xr.Variable]", attributes: dict[str, Any]
 ) -> None:
     if not is_dataclass(item):
         raise TypeError(f"{prefix or 'item'} is a {type(item).__name__}, expected a dataclass of arrays")
@@ -104,7 +108,9 @@ def _flatten(
             attributes[name] = value
 
 
-def _variable(name: str, value: np.ndarray, dims: Dims) -> xr.Variable:
+def _variable(name: str, value: np.ndarray, dims: Dims) -> "xr.Variable":
+    import xarray as xr
+
     named = dims.get(name, dims.get(name.split(".")[0], ()))
     if len(named) != value.ndim:
         named = tuple(f"{name}_{axis}" for axis in range(value.ndim))
