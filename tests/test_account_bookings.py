@@ -253,6 +253,7 @@ def test_product_shares_sum_to_one_and_silent_accounts_get_the_company_mix() -> 
         assert sum(s for (a, _), s in shares.items() if a == who) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_fit_recovers_how_accounts_buy() -> None:
     from models.account_bookings import fit_bookings
 
