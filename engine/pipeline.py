@@ -34,6 +34,7 @@ from engine.runs import (
 from engine.seeds import seed_for
 from engine.track_record import TrackRecord, company_hash, digest, newest
 from engine.tracking import RunRecord, StageRecord, TrackingReceipt, flatten, flush, open_command, record
+from models.draws import Draws
 from models.panel import Ints, Panel
 from models.settings import ModelSettings
 from optimization.plan import Infeasible, TerritoryPlan
@@ -98,13 +99,15 @@ class Origin:
 
     Attributes
     ----------
-    parent : run_id of the finished run whose draws it takes; None for a run of its own
-    draws : where the posterior lies, or is kept until the run is complete
+    kept : where a posterior that is fitted waits until the run is complete
+    parent : run_id of the finished run that it goes on from; None for a run of its own
+    posterior : of the parent
     plan : [account] rep of the parent's plan, index into the panel's reps, to be changed as little as possible
     """
 
-    parent: str | None
-    draws: Path
+    kept: Path
+    parent: str | None = None
+    posterior: Draws | None = None
     plan: Ints | None = None
 
 
@@ -114,7 +117,7 @@ def run(config: RunConfig, options: RunOptions) -> RunSummary:
     with clock.stage("data", "reading and auditing the data"):
         known = read(config)
     kept = config.output / ".resume" / f"{known.run_id.replace('/', '_')}_{models_digest()}"
-    summary = complete(config, options, known, Origin(None, kept), (clock, started))
+    summary = complete(config, options, known, Origin(kept), (clock, started))
     shutil.rmtree(kept, ignore_errors=True)
     return summary
 
@@ -187,8 +190,8 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
 
     panel = known.panel
     with clock.stage("models", "fitting the models" if origin.parent is None else "taking the posterior of the parent"):
-        draws = resume_or_fit(
-            origin.draws, lambda: fit_all(panel, model_settings(config, options), seed_for(config.seed, "models"))
+        draws = origin.posterior or resume_or_fit(
+            origin.kept, lambda: fit_all(panel, model_settings(config, options), seed_for(config.seed, "models"))
         )
     planned = config.allocation.enabled and draws.converged()
     with clock.stage("simulation", "simulating the pipeline and the accounts"):

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from engine.config import RunOptions, hashable, resolved
 from engine.deals.previous import earlier_run
 from engine.errors import InputRefusedError, Problem
-from engine.finished import FinishedRun, open_run
+from engine.finished import FinishedRun, config_of, open_run
 from engine.pipeline import STAGES, Known, Origin, RunSummary, complete
 from engine.planning.decisions import check_decisions, read_decisions
 from engine.progress import StageClock
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHANGEABLE = ("allocation", "decisions", "report", "output", "tracking", "seed")
-"""Sections of the config that may differ from the parent's; a change of ``seed`` changes the solver's alone."""
+"""Sections of the config that may differ from the parent's; another ``seed`` gives other paths of the same draws."""
 
 
 def reallocate(
@@ -57,13 +56,14 @@ def reallocate(
     refuse_other_questions(finished)
     known = known_of(finished, anew)
     plan = None if anew else earlier_plan(finished)
-    origin = Origin(finished.manifest.run_id, finished.folder / "draws", plan)
+    kept = finished.config.output / ".resume"  # nothing is fitted, so nothing waits there
+    origin = Origin(kept, finished.manifest.run_id, finished.draws, plan)
     return complete(finished.config, options, known, origin, timing)
 
 
 def refuse_other_questions(finished: FinishedRun) -> None:
     """Refuse changes that the parent's draws do not answer."""
-    before = _plain(finished.folder)
+    before = resolved(config_of(finished.folder, finished.config.output))
     after = {key: value for key, value in resolved(finished.config).items() if key not in CHANGEABLE}
     problems = [
         Problem(
@@ -73,7 +73,7 @@ def refuse_other_questions(finished: FinishedRun) -> None:
             "run engine.forecast with this config",
         )
         for key, value in after.items()
-        if key in before and before[key] != value
+        if before[key] != value
     ]
     if not finished.config.allocation.enabled:
         problems.append(
@@ -81,11 +81,6 @@ def refuse_other_questions(finished: FinishedRun) -> None:
         )
     if problems:
         raise InputRefusedError(problems)
-
-
-def _plain(folder: Path) -> dict[str, Any]:
-    values: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    return values
 
 
 def known_of(finished: FinishedRun, anew: bool) -> Known:

@@ -23,11 +23,19 @@ def replan(
     """Change an earlier plan ``earlier`` [account] as little as decisions and rules ask, and certify it."""
     check(problem)
     found = resolve(problem, settings, earlier, seed, settings.time_limit)
-    return explain(problem, settings) if found is None else certify(problem, settings, found.rep, seed)
+    if found is None:
+        return explain(problem, settings)
+    return certify(problem, settings, (found.rep, found.repeatable), seed)
 
 
-def certify(problem: TerritoryProblem, settings: AllocationSettings, rep: Ints, seed: int) -> TerritoryPlan:
-    """Verify a plan ``rep`` [account] on the fresh paths, and recheck it and its bound from raw arrays.
+def certify(
+    problem: TerritoryProblem, settings: AllocationSettings, given: tuple[Ints, bool], seed: int
+) -> TerritoryPlan:
+    """Verify a plan on the fresh paths, and recheck it and its bound from raw arrays.
+
+    Parameters
+    ----------
+    given : [account] rep in the plan, and whether no clock had a part in it
 
     Raises
     ------
@@ -37,7 +45,8 @@ def certify(problem: TerritoryProblem, settings: AllocationSettings, rep: Ints, 
     check(problem)
     case = build_case(problem, settings)
     work = Work(case, time.monotonic() + settings.time_limit, seed)
-    found = Found(case.blocks.to_blocks(rep), repeatable=True)
+    rep, repeatable = given
+    found = Found(case.blocks.to_blocks(rep), repeatable)
     if settings.fairness == "attainment":
         futures = lay_out(case, choose_paths(len(problem.value), len(problem.value)))
         return certified_by_chance(work, futures, linearise.attainable(case, futures), found)

@@ -41,6 +41,7 @@ class Resolved:
     changes : accounts that change without having to
     bound : least number of such changes that any plan can have, recomputed from prices and raw arrays
     exact : the solver had all pairs and ended by itself
+    repeatable : no clock had a part in it
     """
 
     rep: Ints
@@ -48,6 +49,7 @@ class Resolved:
     changes: int
     bound: int
     exact: bool
+    repeatable: bool
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,13 @@ def resolve(
     if not case.blocks.allowed.any(axis=1).all():
         return None
     task = _task(case, earlier, Effort(0.0, NODES, time.monotonic() + seconds, seed))
-    found, exact, bound = _search(task)
+    found, exact, bound, repeatable = _search(task)
     if found is None:
         return None
     rep = case.blocks.to_accounts(found)
     counted = float(task.changes[np.arange(len(found)), found].sum())
-    may = problem.eligible[np.arange(len(earlier)), earlier] & (earlier != NONE)
-    forced = (rep != earlier) & ~(may & _earlier_allowed(case, earlier))
-    return Resolved(rep, forced, round(counted), min(bound, round(counted)), exact)
+    forced = (rep != earlier) & ~_earlier_allowed(case, earlier)
+    return Resolved(rep, forced, round(counted), min(bound, round(counted)), exact, repeatable)
 
 
 def _earlier_allowed(case: Case, earlier: Ints) -> Bools:
@@ -109,14 +110,14 @@ def _task(case: Case, earlier: Ints, effort: Effort) -> _Task:
     return _Task(case, changes, cost, start, effort)
 
 
-def _search(task: _Task) -> tuple[Ints | None, bool, int]:
-    """Plan [block], whether it is proven least, and the bound."""
+def _search(task: _Task) -> tuple[Ints | None, bool, int, bool]:
+    """Plan [block], whether it is proven least, the bound, and whether no clock had a part in it."""
     case, allowed = task.case, task.case.blocks.allowed
     rows = rows_of(case)
     touched = _touched(rows, task.start, allowed.shape[1])
     if not touched.any():
-        return task.start, True, round(float(task.changes[np.arange(len(task.start)), task.start].sum()))
-    bound = 0
+        return task.start, True, round(float(task.changes[np.arange(len(task.start)), task.start].sum())), True
+    bound, repeatable = 0, True
     attempts = (None,) if allowed.sum() <= MOST_PAIRS else (*NEIGHBOURS, None)
     for number, neighbours in enumerate(attempts):
         arcs = allowed if neighbours is None else _around(task, touched, neighbours)
@@ -124,11 +125,10 @@ def _search(task: _Task) -> tuple[Ints | None, bool, int]:
         share = (task.effort.deadline - time.monotonic()) / (len(attempts) - number)
         effort = replace(task.effort, deadline=time.monotonic() + max(share, 0.1))
         answer = solve_integral(case, build(case, None, arcs, cost=task.cost), effort, None)
+        repeatable = repeatable and answer.status in ("optimal", "limit", "infeasible")
         if _holds(case, answer):
-            return answer.plan, neighbours is None and answer.status == "optimal", bound
-        if answer.status == "infeasible" and neighbours is None:
-            return None, False, bound
-    return None, False, bound
+            return answer.plan, neighbours is None and answer.status == "optimal", bound, repeatable
+    return None, False, bound, repeatable
 
 
 def _holds(case: Case, answer: Solution) -> bool:

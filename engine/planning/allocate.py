@@ -15,7 +15,7 @@ from engine.simulation.outcomes import PlanningOutcomes
 from models.panel import NONE, Bools, Ints, Panel
 from optimization.frontier import FrontierPoint, frontier
 from optimization.given_plan import replan
-from optimization.plan import TerritoryPlan
+from optimization.plan import Infeasible, TerritoryPlan
 from optimization.solve import solve
 
 
@@ -50,17 +50,20 @@ def plan_territories(
     locked, eligible = obeyed(decisions)
     problem, seed = replace(undecided, locked=locked, eligible=eligible), seed_for(config.seed, "assignment")
     accounts = np.arange(len(panel.accounts.labels))
-    answer = solve(problem, asked, seed) if earlier is None else None
     costs: tuple[DecisionCost, ...] = ()
+    points: tuple[FrontierPoint, ...] = ()
+    answer: TerritoryPlan | Infeasible
     if earlier is not None:
         position = np.full(len(panel.reps.labels) + 1, NONE)
         position[reps] = np.arange(len(reps))
         answer = replan(problem, asked, position[earlier], seed)
         if isinstance(answer, TerritoryPlan):
-            costs = decision_costs(undecided, asked, (position[earlier], answer.rep), decisions, obeyed)
-    assert answer is not None
-    points: tuple[FrontierPoint, ...] = ()
-    if asked.frontier_points > 1 and isinstance(answer, TerritoryPlan):
-        points = frontier(problem, asked, seed_for(config.seed, "frontier"), asked.frontier_points)
+            costs, same = decision_costs(undecided, asked, (position[earlier], answer.rep), decisions, obeyed)
+            repeatable = answer.certificate.repeatable and same
+            answer = replace(answer, certificate=replace(answer.certificate, repeatable=repeatable))
+    else:
+        answer = solve(problem, asked, seed)
+        if asked.frontier_points > 1 and isinstance(answer, TerritoryPlan):
+            points = frontier(problem, asked, seed_for(config.seed, "frontier"), asked.frontier_points)
     owner = panel.accounts.owner
     return Allocation(problem, answer, reps, accounts, owner, span.first, span.last, earlier, decisions, costs, points)

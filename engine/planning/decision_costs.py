@@ -22,7 +22,7 @@ SECONDS = 2.0
 
 @dataclass(frozen=True)
 class DecisionCost:
-    """What the plan would be without one decision, less what it is with all of them, turned around.
+    """By how much the plan with all decisions differs from the plan without this one.
 
     Attributes
     ----------
@@ -46,25 +46,30 @@ def decision_costs(
     plans: tuple[Ints, Ints],
     decisions: Decisions,
     obeyed: Callable[[Decisions], tuple[Bools, Bools]],
-) -> tuple[DecisionCost, ...]:
-    """Cost of each decision, leaving one out at a time; one without which no plan was found in time is left out.
+) -> tuple[tuple[DecisionCost, ...], bool]:
+    """Cost of each decision, leaving one out at a time; one without which no plan was found in time has none.
 
     Parameters
     ----------
     problem : before any decision
     plans : [account] the earlier plan, and the plan with all decisions
     obeyed : locks [account] and eligibility [account, rep] under some of the decisions
+
+    Returns
+    -------
+    the costs, and whether no clock had a part in them
     """
     earlier, plan = plans
     now = _measures(problem, earlier, plan)
-    found = []
+    found, repeatable = [], True
     for decision in decisions[:MOST_DECISIONS]:
         locked, eligible = obeyed(tuple(other for other in decisions if other is not decision))
         without = resolve(replace(problem, locked=locked, eligible=eligible), settings, earlier, 0, SECONDS)
+        repeatable = repeatable and without is not None and without.repeatable
         if without is not None:
             changes, width, revenue, cost = now - _measures(problem, earlier, without.rep)
             found.append(DecisionCost(decision, round(changes), float(width), float(-revenue), float(cost)))
-    return tuple(found)
+    return tuple(found), repeatable
 
 
 def _measures(problem: TerritoryProblem, earlier: Ints, rep: Ints) -> Floats:
