@@ -10,12 +10,13 @@ import yaml
 from engine.config import RunOptions
 from engine.errors import InputRefusedError
 from engine.finished import open_run
-from engine.planning import equal_chance
+from engine.planning import answers, equal_chance
 from engine.planning.__main__ import main
-from engine.planning.answers import answer_text, table_text
+from engine.planning.answers import answer_text, keep_answer, table_text
 from engine.planning.question_settings import QuotasSettings
 from engine.planning.questions import QUESTIONS, Answer, read_settings, settings_class
 from engine.runs import list_runs, read_manifest
+from engine.tracking import RunRecord, TrackingReceipt
 from tests.planned_run import RUN_ID, finished_run
 
 
@@ -135,3 +136,21 @@ def test_a_table_reads_well() -> None:
     text = answer_text(Answer("Title", {"t": frame}, ("line",), {}, ("careful",), ("t",)))
     assert text.startswith("Title\nline\n\nrep")
     assert text.endswith("Note: careful\n")
+
+
+def test_no_setting_about_single_reps_becomes_a_parameter(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[RunRecord] = []
+
+    def keep(entry: RunRecord, *_: object) -> TrackingReceipt:
+        sent.append(entry)
+        return TrackingReceipt(None, 0, 0, None)
+
+    monkeypatch.setattr(answers, "record", keep)
+    run = open_run(RUN_ID.split("/")[0], output)
+    rep = str(run.panel.reps.labels.ids[0])
+    settings = read_settings(
+        "compensation", None, ["target_incentive=1000", f"reps={{{rep}: {{target_incentive: 2000}}}}"]
+    )
+    keep_answer(run, "compensation", settings, RunOptions(threads=1))
+    (entry,) = sent
+    assert not any(rep in key or rep in value for key, value in entry.params.items())

@@ -136,8 +136,14 @@ def _track(run: FinishedRun, place: Place, answer: Answer, started: float) -> st
         folder=place.target,
         started=started,
         seconds=time.time() - started,
-        params=flatten({"question": place.question, "settings": place.settings.model_dump(mode="json")}),
+        params=flatten({"question": place.question, "settings": _plain_settings(place.settings)}),
         metrics=dict(answer.metrics),
         tags=tags,
     )
     return record(entry, run.config.tracking, run.config.output).problem
+
+
+def _plain_settings(settings: BaseModel) -> dict[str, object]:
+    """Settings that are one value: lists and mappings may speak of single reps, and parameters go to any server."""
+    values = settings.model_dump(mode="json")
+    return {key: value for key, value in values.items() if not isinstance(value, dict | list)}
