@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.command import add_machine_options, exit_code
+from engine.command import add_machine_options, exit_code, positive
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,8 +20,19 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change allocation.* or decisions; repeatable"
     )
-    options.add_argument("--decisions", metavar="CSV", type=Path, help="what people decided (config: decisions)")
-    options.add_argument("--anew", action="store_true", help="plan from the present owners, not from the plan of RUN")
+    options.add_argument(
+        "--decisions", metavar="FILE", type=Path, help="what people decided: a CSV file or a filled-in plan.xlsx"
+    )
+    options.add_argument("--sign", metavar="NAME", help="sign the plan of RUN as it is, and plan nothing")
+    options.add_argument("--note", metavar="TEXT", default="", help="what the signature says")
+    start = options.add_mutually_exclusive_group()
+    start.add_argument("--anew", action="store_true", help="plan from the present owners, not from the plan of RUN")
+    start.add_argument(
+        "--frontier-point",
+        metavar="K",
+        type=positive,
+        help="take plan K of RUN's frontier.csv; no budget of moves holds but one that is set",
+    )
     options.add_argument("--out", metavar="DIR", type=Path, default=Path("runs"), help="parent folder of all runs")
     options.add_argument("--seed", metavar="N", type=int, help="root of all random numbers (default: the run's)")
     add_machine_options(options)
@@ -36,15 +47,22 @@ def run(arguments: argparse.Namespace) -> int:
     EngineError
         for everything the user can mend.
     """
+    if arguments.sign is not None:
+        from engine.signoff import sign
+
+        done = sign(arguments.run, arguments.out, arguments.sign, arguments.note)
+        print(f"signed by {', '.join(one['by'] for one in done.signed)}: {done.path}")
+        return 0
     # Imported late: arrays, Numba and the solver take seconds, and --help needs none of them.
     from engine.config import RunOptions
-    from engine.reallocation import reallocate
+    from engine.reallocation import Start, reallocate
 
     decisions = None if arguments.decisions is None else arguments.decisions.resolve()
     given = {"seed": arguments.seed, "decisions": None if decisions is None else str(decisions)}
     given = {key: value for key, value in given.items() if value is not None}
     options = RunOptions(threads=arguments.threads)
-    summary = reallocate((arguments.run, arguments.out), (arguments.set, given), options, anew=arguments.anew)
+    start = Start(arguments.anew, arguments.frontier_point)
+    summary = reallocate((arguments.run, arguments.out), (arguments.set, given), options, start)
     print(summary.text)
     return summary.exit_code
 

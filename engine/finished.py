@@ -20,6 +20,9 @@ from models.panel import Panel
 DRAWS = "draws"
 """Folder of a run's arrays."""
 
+DECISIONS = "decisions.csv"
+"""What people had decided when a run was planned."""
+
 
 @dataclass(frozen=True)
 class FinishedRun:
@@ -79,5 +82,11 @@ def open_run(
 def config_of(
     folder: Path, output: Path, overrides: Sequence[str] = (), given: Mapping[str, object] | None = None
 ) -> RunConfig:
-    """Config of a finished run, with changes; see `open_run`."""
-    return load_config(folder / "config.yaml", overrides, {"output": output} | dict(given or {}))
+    """Config of a finished run, with changes; see `open_run`.
+
+    Its decisions are those that were in force, as the folder has them, unless others are given.
+    """
+    known: dict[str, object] = {"output": output}
+    if (folder / DECISIONS).is_file():
+        known["decisions"] = str((folder / DECISIONS).resolve())
+    return load_config(folder / "config.yaml", overrides, known | dict(given or {}))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from engine.config import RunConfig
+    from engine.data.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,9 @@ class ForecastResult:
     track_record : the newest backtest that the run may know
     spread : what rep, territory and luck explain; None where there is too little to split
     earlier : folder of the run that this one is compared with; None for the first
+    run_id : name, date and hash of the run
+    history : decision log of the runs that the plan goes on from; None for a plan of its own
+    tables : as cut at the as-of date, for the numbers of the trade; None where only the panel is known
     """
 
     config: "RunConfig"
@@ -101,6 +105,9 @@ class ForecastResult:
     track_record: TrackRecord | None = None
     spread: SpreadReport | None = None
     earlier: Path | None = None
+    tables: "Tables | None" = None
+    run_id: str = ""
+    history: "pd.DataFrame | None" = None
 
     @property
     def converged(self) -> bool:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from engine.errors import InputRefusedError
-from engine.planning.decisions import check_decisions, obey, read_decisions
+from engine.planning.decision_files import read_decisions
+from engine.planning.decisions import check_decisions, obey
 from models.panel import Panel
 from tests.simulation_inputs import make_panel
 
@@ -31,7 +32,7 @@ def written(folder: Path, *rows: str) -> Path:
 def test_decisions_become_locks_and_eligibility(panel: Panel, tmp_path: Path) -> None:
     rows = ["account00000,assign,rep00002", "account00001,lock,", "account00002,reject,rep00001", "account00003,,"]
     decisions = read_decisions(written(tmp_path, *rows))
-    check_decisions(decisions, panel, None)
+    check_decisions(decisions, panel)
     locked, allowed = obey(decisions, panel, np.arange(4), np.ones((6, 4), dtype=bool))
     assert locked.tolist() == [False, True, False, False, False, False]
     assert allowed[0].tolist() == [False, False, True, False]
@@ -50,7 +51,7 @@ def test_everything_that_cannot_be_obeyed_is_listed_at_once(panel: Panel, tmp_pa
     ]
     path = written(tmp_path, *rows)
     with pytest.raises(InputRefusedError) as refused:
-        check_decisions(read_decisions(path), panel, path)
+        check_decisions(read_decisions(path), panel)
     text = str(refused.value)
     assert len(refused.value.problems) == 5
     for words in ("line 2: got account 'account00009'", "rep 'rep00004'", "decision 'move'", "without a rep", "line 6"):

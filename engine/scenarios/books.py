@@ -23,22 +23,38 @@ def hand_over(company: Company, target: Ints, lost: float, ask: Ask) -> Company:
     target : [account] owner from now on, NONE for nobody
     lost : share of revenue that accounts lose when they go to another rep
     """
+    old = company.panel.accounts.owner
+    moved = target != old
+    company, follows = with_owners(company, target)
+    return disrupted(company, follows, moved & (old != NONE) & (target != NONE), lost, ask)
+
+
+def with_owners(company: Company, target: Ints, stays: Bools | None = None) -> tuple[Company, Bools]:
+    """The company in which accounts belong to other reps, and [deal] the open deals that went with them.
+
+    Parameters
+    ----------
+    target : [account] owner from now on, NONE for nobody
+    stays : [deal] deals that stay with their rep whatever becomes of their account
+    """
     panel = company.panel
     old = panel.accounts.owner
     moved = target != old
-    if not moved.any():
-        return company
     of = panel.deals
     known = of.account != NONE
     follows = known & (of.outcome == OPEN) & np.append(moved, False)[of.account]
     follows &= of.rep == np.append(old, NONE)[of.account]
+    if stays is not None:
+        follows &= ~stays
+    if not moved.any():
+        return company, follows
     rep = np.where(follows, np.append(target, NONE)[of.account], of.rep)
     company = with_panel(company, deals=replace(of, rep=rep), accounts=replace(panel.accounts, owner=target))
     if company.draws.orders is not None:
         seller = orders(company).seller
         mine = moved & (old != NONE) & (seller == old)
         company = with_orders(company, seller=np.where(mine, target, seller))
-    return disrupted(company, follows, moved & (old != NONE) & (target != NONE), lost, ask)
+    return company, follows
 
 
 def disrupted(company: Company, deals: Bools, accounts: Bools, lost: float, ask: Ask) -> Company:

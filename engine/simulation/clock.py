@@ -17,10 +17,13 @@ class SimulationHorizons:
     ----------
     forecast_months : consecutive months of the forecast; those before the as-of date count with what was booked in them
     planning_months : consecutive months over which accounts are valued, None when nothing is to be assigned
+    held : [deal] deals of the panel that stay with their rep whatever becomes of their account: in planning they are
+        the rep's own revenue, not the account's; None for none
     """
 
     forecast_months: Ints
     planning_months: Ints | None = None
+    held: Bools | None = None
 
 
 class Clock(NamedTuple):

@@ -17,7 +17,7 @@ from engine.simulation.odds import build_amounts, build_odds
 from engine.simulation.outcomes import Cells
 from engine.simulation.sellers import build_arrivals, landing
 from engine.simulation.settings import SimulationSettings
-from engine.simulation.world import Pipeline, World
+from engine.simulation.world import CellMap, Pipeline, World
 from models.calendar import week_number
 from models.deal_weeks import has_stages, size_bin
 from models.draws import Draws
@@ -58,7 +58,7 @@ def build_world(
         booked=build_booked(horizons, cell_map, where["booked"], revenue),
         odds=build_odds(draws.closing if piped else None, clock, draws.count),
         amounts=build_amounts(draws.amounts if piped else None, panel, draws.count),
-        pipeline=build_pipeline(panel, draws, clock, index, where["open"]),
+        pipeline=with_books(build_pipeline(panel, draws, clock, index, where["open"]), cell_map, index, horizons),
         arrivals=build_arrivals(panel, draws, clock, landed, where["new"]),
         orders=build_orders(panel, draws, clock, where["orders"]),
         first=build_first_orders(panel, draws, clock, where["first"]),
@@ -74,6 +74,16 @@ def plain[T](item: T) -> T:
     if isinstance(item, tuple) and hasattr(item, "_fields"):
         return type(item)(*(plain(value) for value in item))
     return item
+
+
+def with_books(pipeline: Pipeline, cells: CellMap, index: Ints, horizons: SimulationHorizons) -> Pipeline:
+    """The pipeline with the place of every deal in planning: see `Pipeline.book`."""
+    account, rep = cells.account[pipeline.cell], cells.rep[pipeline.cell]
+    accounts = cells.sizes[0] - 1
+    own = account >= accounts
+    if horizons.held is not None:
+        own |= horizons.held[index][pipeline.order]
+    return pipeline._replace(book=np.where(own, accounts + rep, account))
 
 
 def build_pipeline(panel: Panel, draws: Draws, clock: Clock, index: Ints, cell: Ints) -> Pipeline:
@@ -109,6 +119,7 @@ def build_pipeline(panel: Panel, draws: Draws, clock: Clock, index: Ints, cell: 
         class_start=np.searchsorted(member.reshape(-1)[order], np.arange(len(age) + 1)),
         order=order,
         cell=cell[order],
+        book=np.zeros(len(order), dtype=np.int64),
         key=stream_keys(deals.ids[index])[order],
         list_log=np.log(known[order]),
     )

@@ -104,7 +104,7 @@ def open_deals(
     chances, work = np.empty((2, months, LANES)), work_space(odds.stage.shape[1])
     limits, lane_class, wins = np.empty((months, LANES), np.int64), np.zeros(LANES, np.int64), new_wins(span.size)
     keys, lists, worth, shares = pipeline.key, amounts.lists, known_worth(pipeline.list_log), clock.week_share
-    spots, places = win_places(pipeline.cell, ledger.members, ledger.levels), ledger.places
+    spots, places = win_places(pipeline, ledger.members, ledger.levels), ledger.places
     grid, money_grid = sum_grids(span.paths, amounts.cap)
     for block in range(span.first, span.last):
         draw, offset, first = draws[block], (block - span.first) * span.size, block * span.size
@@ -142,13 +142,17 @@ def known_worth(list_logs: Floats) -> Floats:
 
 
 @njit(cache=True, error_model="numpy")
-def win_places(cells: Ints, members: Ints, levels: Floats) -> NDArray[np.uint64]:
-    """[deal, 4] where a deal's revenue goes: entries of its rep, territory and product in a path's levels; its cell."""
-    spots, width = np.empty((len(cells), 4), np.uint64), levels.shape[2] * levels.shape[3]
+def win_places(pipeline: Pipeline, members: Ints, levels: Floats) -> NDArray[np.uint64]:
+    """[deal, 5] where a deal's revenue goes.
+
+    Entries of its rep, territory and product in a path's levels; its cell; its place in planning.
+    """
+    cells, books = pipeline.cell, pipeline.book
+    spots, width = np.empty((len(cells), 5), np.uint64), levels.shape[2] * levels.shape[3]
     for deal in range(len(cells)):
         for level in range(3):
             spots[deal, level] = members[cells[deal], level] * width + OPEN_REVENUE
-        spots[deal, 3] = cells[deal]
+        spots[deal, 3], spots[deal, 4] = cells[deal], books[deal]
     return spots
 
 
@@ -250,14 +254,13 @@ def book_wins(
     spots: NDArray[np.uint64], low: int, offset: int, places: Ints, ledger: Ledger, found: int, wins: Wins, log: WinLog
 ) -> None:
     """Enter the wins of a tile with first deal ``low`` and of a block with first path ``offset`` in the chunk."""
-    codes, months, amounts, levels, planning, sample, members = (
+    codes, months, amounts, levels, planning, sample = (
         wins.code,
         wins.month,
         wins.amounts,
         ledger.levels.reshape(-1),
         ledger.planning,
         ledger.sample,
-        ledger.members,
     )
     log_deal, log_path, log_amount, end = log.deal, log.path, log.amount, log.wins[0]
     width = ledger.levels.shape[1] * ledger.levels.shape[2] * ledger.levels.shape[3]
@@ -276,7 +279,7 @@ def book_wins(
             if path < len(sample):
                 sample[path, spots[deal, 3], slot] += amount
         if places[month, PLANNED]:
-            planning[path, members[spots[deal, 3], 3]] += amount
+            planning[path, spots[deal, 4]] += amount
     log.wins[0] = end
 
 

@@ -90,6 +90,8 @@ class Pipeline(NamedTuple):
     class_start : [class + 1] first deal of every class
     order : [deal] position in `index` order of each sorted deal
     cell : [deal] index into the cells
+    book : [deal] place in `engine.simulation.ledger.Ledger.planning`: the account's, or the rep's where the deal has no
+        account or stays with its rep
     key : [deal] names its streams
     list_log : [deal] log of the list amount, NaN when unknown
     """
@@ -104,6 +106,7 @@ class Pipeline(NamedTuple):
     class_start: Ints
     order: Ints
     cell: Ints
+    book: Ints
     key: Keys
     list_log: Floats
 
