@@ -86,6 +86,34 @@ def flush(settings: TrackingSettings, output: Path) -> TrackingReceipt:
     return TrackingReceipt(None, len(sent), len(outbox.waiting(store)), problem)
 
 
+def attach(run_id: str, file: Path, settings: TrackingSettings, output: Path) -> str | None:
+    """Add a file to what MLflow has about a finished run, under ``comparisons/``.
+
+    Parameters
+    ----------
+    run_id : as in manifest.json
+
+    Returns
+    -------
+    why it was not added, one line; None when it was
+    """
+    problem = _unreachable(settings)
+    if problem is not None:
+        return problem
+    if settings.is_remote and not settings.share_rep_data:
+        return "not sent: the page speaks of single reps, see tracking.share_rep_data"
+    try:
+        client = _client(settings, output)
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        found = client.search_runs(experiments, f"tags.run_id = '{run_id}'")
+        if not found:
+            return f"knows no run {run_id}: it was not tracked, or in another store (--set tracking.uri=...)"
+        client.log_artifact(found[0].info.run_id, str(file), "comparisons")
+    except Exception as error:  # see _flush
+        return f"MLflow refused {file.name}: {_first_line(error)}"
+    return None
+
+
 def open_command(settings: TrackingSettings, output: Path) -> str:
     """Command line that shows the store of ``output`` in a browser, to be run where this process was started."""
     if settings.is_remote:

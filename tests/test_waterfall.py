@@ -22,6 +22,7 @@ from engine.report.figures import waterfall
 from engine.report.folder import make_tables, write_folder
 from engine.report.html import write_report
 from engine.report.terminal import Surroundings, summary_text
+from engine.report.words import words_of
 from engine.results import ForecastResult
 from engine.runs import Manifest, write_manifest
 from experiments.compare import main
@@ -58,7 +59,10 @@ def second(first: ForecastResult, folder: Path) -> ForecastResult:
     """A month later: the same company with a posterior that has moved on."""
     config = load_config(SMOKE, ("as_of=2026-07-31", "horizon.start=2026-07-01", "allocation.enabled=false"))
     panel = a_month_later(first.panel)
-    draws = replace(make_draws(panel, seed=2), diagnostics=(GOOD,))
+    draws = make_draws(panel, seed=2)
+    assert draws.closing is not None
+    closing = replace(draws.closing, shock_months=draws.closing.shock_months + 1)  # July has closings now
+    draws = replace(draws, closing=closing, diagnostics=(GOOD,))
     outcomes, _ = simulate_run(config, panel, draws, 1, verify=False)
     return replace(first, config=config, panel=panel, draws=draws, outcomes=outcomes, earlier=folder)
 
@@ -338,7 +342,7 @@ def test_the_terminal_names_the_largest_steps(
 
 def test_the_figure_is_one_that_plotly_knows_and_ends_at_the_end(found: Waterfall) -> None:
     mean = found.steps[found.steps["measure"] == "mean"].assign(amount=lambda frame: frame["amount"].astype(float))
-    figure = waterfall(mean, "EUR")
+    figure = waterfall(words_of("en"), mean.assign(label=mean["step"]), "EUR")
     go.Figure(figure)
     trace = figure["data"][0]
     relative = [x for x, kind in zip(trace["x"], trace["measure"], strict=True) if kind != "total"]
@@ -370,10 +374,10 @@ def test_another_horizon_says_that_there_is_nothing_to_compare(
     assert "Nothing to compare" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_first_run_has_neither_file_nor_section(first: ForecastResult, folder: Path) -> None:
+def test_a_first_run_has_no_file_and_says_so(first: ForecastResult, folder: Path) -> None:
     assert "waterfall" not in make_tables(first)
     assert not (folder / "waterfall.csv").exists()
-    assert "What moved since" not in (folder / "report.html").read_text(encoding="utf-8")
+    assert "First run: there is none before it" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def fake_run(output: Path, as_of: str, start: str, forecast: str) -> Path:
@@ -442,13 +446,13 @@ def test_the_command_compares_a_run_with_the_one_before(
     write_folder(second, tables, resolved(second.config), later)
     for path in (first, later):
         write_manifest(path, Manifest(f"smoke/{path.name}", None, "done", "", "", 1, {}))
-    assert main(["smoke", "--out", str(tmp_path)]) == 0
+    assert main(["smoke", "--out", str(tmp_path), "--no-tracking"]) == 0
     printed = capsys.readouterr().out
     assert f"From {first.name} to {later.name}, EUR" in printed
     steps = amounts(tables["waterfall"], "mean")
     for step in ("start", "won", "lost", "end"):  # what the model learned depends on the seed of the shocks
         assert f"{abs(steps[step]):,.2f}" in printed
-    assert main([str(later), str(first)]) == 2
-    assert "earlier day" in capsys.readouterr().err
+    assert main([str(later), str(first), "--out", str(tmp_path), "--no-tracking"]) == 0
+    assert "earlier day" in capsys.readouterr().out
     assert main([str(first)]) == 2
     assert "no run before" in capsys.readouterr().err
