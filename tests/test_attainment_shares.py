@@ -10,6 +10,7 @@ from scipy.stats import multivariate_normal
 
 from engine.planning.shares import QUOTA, TEAM_MEAN, SpreadReport, attainment_rows, spread_report, warning
 from engine.report.shares_section import shares_section
+from engine.report.words import words_of
 from experiments.book_swap import words
 from models.attainment_shares import AttainmentRows, AttainmentShares, attainment_shares
 from models.crossed_normal import CrossedRows, _effects, _solve, _sums, fit_crossed, indicator
@@ -310,8 +311,8 @@ def test_words_say_when_nothing_tells_two_reps_apart() -> None:
 
 def test_section_shows_shares_intervals_and_warning() -> None:
     shares = split(simulated(3, (0.3, 0.3, 0.1), moving=False)[0])
-    section = shares_section(SpreadReport(shares, QUOTA, warning(shares)))
+    section = shares_section(SpreadReport(shares, QUOTA, warning(shares)), words_of("en"))
     assert section is not None
     assert "Warning: No rep was seen in two territories" in section.text
     assert [row[0] for row in section.tables[0].rows] == ["Rep", "Territory", "Luck"]
-    assert shares_section(None) is None
+    assert shares_section(None, words_of("en")) is None

@@ -143,7 +143,7 @@ def test_the_same_result_writes_the_same_bytes(folder: Path, result: ForecastRes
 
 def test_every_figure_is_one_that_plotly_knows(folder: Path) -> None:
     figures = page_figures((folder / "report.html").read_text(encoding="utf-8"))
-    assert {"fan", "range-rep", "attainment", "balance-accounts"} <= set(figures)
+    assert {"fan", "range-rep", "attainment", "balance-p_attain", "bands", "sizes", "flow", "coverage"} <= set(figures)
     for figure in figures.values():
         go.Figure(figure)  # raises on a property it does not know
 
@@ -176,6 +176,10 @@ def test_rep_names_can_be_kept_off_the_page(names: str, tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "rep00003" not in page
     assert ("Rep 04" in page) == (names == "pseudonymous")
+    cards = list((tmp_path / "cards").glob("*"))
+    assert len(cards) == (result.panel.reps.active.sum() if names == "pseudonymous" else 0)
+    for card in cards:
+        assert "rep000" not in card.read_text(encoding="utf-8") + card.name
 
 
 def test_full_names_leave_the_tables_alone(tables: dict[str, pd.DataFrame]) -> None:

@@ -14,6 +14,7 @@ from engine.methods.combination import Combination
 from engine.methods.combined_outcomes import FEWEST_PATHS, combine_outcomes, in_the_light_of
 from engine.methods.registry import LEGS, LEGS_AND_CALLS
 from engine.report.track_section import calibration, track_section
+from engine.report.words import words_of
 from engine.simulation.clock import SimulationHorizons
 from engine.simulation.outcomes import Outcomes
 from engine.simulation.simulate import simulate
@@ -159,14 +160,14 @@ def test_too_few_paths_leave_the_legs_alone(company: tuple[Panel, Outcomes], con
 
 def test_the_report_shows_the_record_or_says_that_there_is_none(tmp_path: Path, config: RunConfig) -> None:
     result = finished_result()
-    assert "No track record yet" in track_section(result, read_table(None)).text
+    assert "No track record yet" in track_section(result, read_table(None), words_of("en")).text
     record = stored(tmp_path, config, "2025-03-31")
-    section = track_section(replace(result, track_record=record), read_table(record))
+    section = track_section(replace(result, track_record=record), read_table(record), words_of("en"))
     assert "known by 2025-03-31" in section.text
     assert len(section.tables[0].rows) == 1
-    assert [figure.id for figure in section.figures] == ["pit-rep"]
+    assert [figure.id for figure in section.figures] == ["coverage-levels", "pit-rep"]
 
 
 def test_calibration_of_a_uniform_pit_is_flat() -> None:
-    drawn = calibration(pd.Series(np.linspace(0.001, 0.999, 1000)))
+    drawn = calibration(words_of("en"), pd.Series(np.linspace(0.001, 0.999, 1000)))
     assert np.allclose(drawn["data"][0]["y"], 0.1, atol=0.01)

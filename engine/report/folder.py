@@ -12,8 +12,11 @@ import yaml
 
 from engine.archive import PANEL_DIMS, PROBLEM_DIMS, save
 from engine.posterior_files import save_draws
+from engine.report.cards import write_cards
 from engine.report.changes import change_tables
+from engine.report.crm_files import write_crm_files
 from engine.report.csv_files import write_csv
+from engine.report.decision_tables import decision_log, decisions_table
 from engine.report.frontier_section import frontier_table
 from engine.report.html import write_report
 from engine.report.movement import movement_tables
@@ -25,8 +28,12 @@ from optimization.plan import Infeasible, TerritoryPlan
 
 def make_tables(result: ForecastResult) -> dict[str, pd.DataFrame]:
     """All CSV tables by file name without ending; those of the plan and of the change only where there is one."""
+    # Imported late: the numbers of the trade reach planning and the simulation, and a refused config needs neither.
+    from engine.kpis.folder import kpi_tables
+
     tables = {"forecast": forecast_table(result), "deals": deals_table(result), "data_issues": result.issues}
     tables["backtest"] = read_table(result.track_record)
+    tables |= kpi_tables(result, tables)
     tables |= movement_tables(result, tables)
     if result.allocation is not None and isinstance(result.allocation.answer, TerritoryPlan):
         allocation = allocation_table(result, result.allocation)
@@ -34,6 +41,8 @@ def make_tables(result: ForecastResult) -> dict[str, pd.DataFrame]:
             "allocation": allocation,
             "moves": moves_table(allocation),
             "books": books_table(result, result.allocation),
+            "decisions": decisions_table(result.allocation),
+            "decision_log": decision_log(result, result.allocation),
             **change_tables(result),
             **frontier_table(result.allocation),
         }
@@ -54,9 +63,13 @@ def write_folder(
     (folder / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True), encoding="utf-8")
     if result.allocation is not None:
         _write_answer(result.allocation, folder)
+        if result.config.crm.enabled and isinstance(result.allocation.answer, TerritoryPlan):
+            write_crm_files(result, result.allocation, folder / "crm")
     _write_draws(result, folder / "draws")
     if result.config.report.html:
         write_report(result, tables, folder / "report.html")
+        if result.config.report.cards:
+            write_cards(result, tables, folder / "cards")
 
 
 def _write_answer(allocation: Allocation, folder: Path) -> None:

@@ -6,6 +6,7 @@ from engine.deals.snapshot import NotComparableError, read_snapshot, take_snapsh
 from engine.deals.waterfall import DEAL_STEPS, STEPS, Waterfall, compare
 from engine.report import figures
 from engine.report.page import Column, PageFigure, Section, make_table
+from engine.report.words import Words
 from engine.results import ForecastResult
 from engine.seeds import seed_for
 
@@ -15,10 +16,21 @@ SHOWN_DEALS = 25
 SHOWN_STEPS = 4
 """Steps in the terminal's line."""
 
-TEXT = (
-    "From the mean of the run before to this one's. Steps of deals compare what each deal booked or is expected to "
-    "bring; new deals had been expected without a name, so read them together with what is still to come. The steps "
-    "add up to the cent: nothing is left unnamed."
+STEP_COLUMNS = (
+    Column("label", "col.step"),
+    Column("amount", "col.change", "signed"),
+    Column("deals", "col.deals"),
+    Column("meaning", "col.meaning", wide=True),
+)
+
+DEAL_COLUMNS = (
+    Column("opportunity_id", "col.deal"),
+    Column("account_name", "col.account"),
+    Column("rep_name", "col.rep"),
+    Column("step", "col.mostly"),
+    Column("before", "col.expected_before", "money"),
+    Column("after", "col.booked_or_expected", "money"),
+    Column("change", "col.change", "signed"),
 )
 
 
@@ -61,43 +73,49 @@ def _with_names(found: Waterfall, result: ForecastResult) -> pd.DataFrame:
     return frame[[*first, *DEAL_STEPS]].fillna(dict.fromkeys(who.columns, ""))
 
 
-def movement_section(result: ForecastResult, tables: dict[str, pd.DataFrame]) -> Section | None:
-    """The waterfall as figure and table, and the deals that moved the number; None for a first run."""
-    if result.earlier is None:
-        return None
-    title = "What moved since the last run"
+def movement_section(result: ForecastResult, tables: dict[str, pd.DataFrame], words: Words) -> Section:
+    """The waterfall as figure and table, and the deals that moved the number; one line for a first run."""
+    title = words("section.moved")
     if "waterfall" not in tables:
-        text = f"Nothing to compare: the run before, {result.earlier.name}, speaks of other months or cannot be read."
-        return Section("moved", title, text)
+        earlier = result.earlier
+        text = words("missing.first_run") if earlier is None else words("missing.comparable", run=earlier.name)
+        return Section("moved", title, "", (PageFigure("waterfall", words("figure.waterfall_any"), None, text),))
     currency, steps = result.config.currency, tables["waterfall"]
     mean = steps[steps["measure"] == "mean"].assign(amount=lambda frame: frame["amount"].astype(float))
-    p50 = steps[steps["measure"] == "p50"].set_index("step")["amount"].astype(float)
-    middle = (
-        f" The P50 went from {p50['start']:,.0f} to {p50['end']:,.0f} {currency}: {p50['mean_moved']:+,.0f} with the "
-        f"mean, {p50['shape_changed']:+,.0f} because the spread and the skew of the futures changed."
-    )
-    drawn = PageFigure("waterfall", f"Mean since {result.earlier.name}", figures.waterfall(mean, currency))
-    columns = (
-        Column("what", "Step", wide=True),
-        Column("amount", f"Change, {currency}", "money"),
-        Column("deals", "Deals"),
-    )
+    mean["label"] = [words(f"step.{step}") for step in mean["step"]]
+    mean["meaning"] = [words(f"step_meaning.{step}") for step in mean["step"]]
+    drawn = _waterfall(result, mean, words)
     moved = tables["waterfall_deals"].head(SHOWN_DEALS)
-    moved = moved.assign(step=moved["step"].map(lambda step: STEPS[step].split(":")[0]))
-    deals = (
-        Column("opportunity_id", "Deal"),
-        Column("account_name", "Account"),
-        Column("rep_name", "Rep"),
-        Column("step", "Mostly"),
-        Column("before", "Expected before", "money"),
-        Column("after", "Booked or expected now", "money"),
-        Column("change", "Change", "money"),
-    )
+    moved = moved.assign(step=[words(f"step.{step}") for step in moved["step"]])
     listed = (
-        make_table("waterfall-table", "Steps", mean.assign(deals=_counted(mean["deals"])), columns),
-        make_table("waterfall-deals", "Deals that moved the number most", moved, deals),
+        make_table(words, "steps", mean.assign(deals=_counted(mean["deals"])), STEP_COLUMNS),
+        make_table(words, "moved_deals", moved, DEAL_COLUMNS, "deals"),
     )
-    return Section("moved", title, TEXT + middle, (drawn,), listed)
+    return Section("moved", title, f"{words('text.moved')} {_middle(steps, words, currency)}", (drawn,), listed)
+
+
+def _middle(steps: pd.DataFrame, words: Words, currency: str) -> str:
+    p50 = steps[steps["measure"] == "p50"].set_index("step")["amount"].astype(float)
+    return words(
+        "text.moved_p50",
+        start=words.money(p50["start"]),
+        end=words.money(p50["end"]),
+        currency=currency,
+        mean=words.signed(p50["mean_moved"]),
+        shape=words.signed(p50["shape_changed"]),
+    )
+
+
+def _waterfall(result: ForecastResult, mean: pd.DataFrame, words: Words) -> PageFigure:
+    inner = mean[~mean["step"].isin(["start", "end"])]
+    largest = inner.reindex(inner["amount"].abs().sort_values(ascending=False, kind="stable").index).head(3)
+    parts = [f"{row.label} {words.signed(row.amount)}" for row in largest.itertuples()]
+    amounts = mean.set_index("step")["amount"]
+    text = words(
+        "text.waterfall", start=words.money(amounts["start"]), end=words.money(amounts["end"]), steps="; ".join(parts)
+    )
+    title = words("figure.waterfall", run="" if result.earlier is None else result.earlier.name)
+    return PageFigure("waterfall", title, figures.waterfall(words, mean, result.config.currency), text, wide=True)
 
 
 def _counted(counts: pd.Series) -> list[str]:

@@ -6,6 +6,7 @@ import pandas as pd
 from engine.deals.driver_words import sentences
 from engine.deals.drivers import explain
 from engine.planning.quotas import NOT_GIVEN
+from engine.report.decision_tables import words_in_force
 from engine.report.periods import periods
 from engine.results import Allocation, ForecastResult
 from engine.seeds import seed_for
@@ -101,7 +102,7 @@ def allocation_table(result: ForecastResult, allocation: Allocation) -> pd.DataF
             "reason": list(plan.reason),
             "confidence": plan.confidence,
             "move_cost": plan.move_cost,
-            "decision": "",
+            "decision": words_in_force(allocation),
         }
     )
 
@@ -121,13 +122,13 @@ def books_table(result: ForecastResult, allocation: Allocation) -> pd.DataFrame:
         held = plan.rep == r
         revenue = problem.fresh_fixed[:, r] + problem.fresh_value[:, held] @ problem.fit[held, r]
         low, middle, high = np.quantile(revenue, [0.1, 0.5, 0.9])
-        quota, source = result.quotas.target("rep", str(problem.rep_ids[r]), allocation.start, allocation.end)
+        _, source = result.quotas.target("rep", str(problem.rep_ids[r]), allocation.start, allocation.end)
         rows.append(
             {
                 "rep": problem.rep_ids[r],
                 "rep_name": panel.reps.labels.names[rep],
                 **_one("territory", panel.territories, int(panel.reps.territory[rep])),
-                "quota": quota,
+                "quota": problem.quota[r],
                 "quota_source": source,
                 "accounts": int(held.sum()),
                 "hours": problem.hours[held].sum(),

@@ -1,76 +1,77 @@
 """The report's section on the forecast's own past: scores beside other methods, coverage, calibration."""
 
-import numpy as np
 import pandas as pd
 
-from engine.report.figures import BLUE, GREY, Figure
 from engine.report.page import Column, PageFigure, Section, make_table
+from engine.report.record_figures import BINS, calibration, coverage_by_level
+from engine.report.words import Words
 from engine.results import ForecastResult
-from engine.track_record import read_pits
+from engine.track_record import TrackRecord, read_pits
 
-BINS = 10
+__all__ = ["calibration", "track_section"]
 
 COLUMNS = (
-    Column("method", "Method"),
-    Column("level", "Level"),
-    Column("n", "Forecasts", "count"),
-    Column("scrps", "Scaled CRPS", "plain"),
-    Column("wape", "WAPE", "points"),
-    Column("bias", "Bias", "points"),
-    Column("accuracy", "Accuracy", "points"),
-    Column("coverage50", "Inside 50 %", "share"),
-    Column("coverage80", "Inside 80 %", "share"),
-    Column("coverage95", "Inside 95 %", "share"),
-    Column("value_added_over_call", "Better than the call by", "points"),
-    Column("difference_to_engine", "CRPS less the engine's", "plain"),
-    Column("standard_error", "Standard error", "plain"),
+    Column("method", "col.method"),
+    Column("level_name", "col.level"),
+    Column("n", "col.forecasts", "count"),
+    Column("scrps", "col.scrps", "plain"),
+    Column("wape", "col.wape", "points"),
+    Column("bias", "col.bias", "points"),
+    Column("accuracy", "col.accuracy", "points"),
+    Column("coverage50", "col.inside50", "share"),
+    Column("coverage80", "col.inside80", "share"),
+    Column("coverage95", "col.inside95", "share"),
+    Column("value_added_over_call", "col.over_call", "points"),
+    Column("difference_to_engine", "col.to_engine", "plain"),
+    Column("standard_error", "col.standard_error", "plain"),
 )
 
 
-def track_section(result: ForecastResult, table: pd.DataFrame) -> Section:
+def track_section(result: ForecastResult, table: pd.DataFrame, words: Words) -> Section:
     """What the newest backtest that the run may know has found; says so where there is none.
 
     Parameters
     ----------
     table : backtest.csv
     """
+    title = words("section.track")
     if result.track_record is None or table.empty:
-        text = "No track record yet: python -m experiments.backtest CONFIG replays past dates and stores one."
-        return Section("track", "Track record", text)
+        missing = [("calibration", "figure.calibration_any"), ("coverage-levels", "figure.coverage_levels")]
+        none = tuple(PageFigure(name, words(key), None, words("missing.track")) for name, key in missing)
+        return Section("track", title, words("text.no_track"), none)
     pooled = table[(table["as_of"] == "all") & (table["weeks_in"].astype(str) == "all")]
     levels = {level: i for i, level in enumerate(pooled["level"].unique())}
     pooled = pooled.assign(order=pooled["level"].map(levels)).sort_values(["order", "scrps"], ignore_index=True)
+    pooled["level_name"] = [words.known(f"level.{level}", str(level)) for level in pooled["level"]]
     origins = table.loc[table["as_of"] != "all", "as_of"].nunique()
-    pits = read_pits(result.track_record)
-    mine = pits[pits["method"] == ("engine" if (pits["method"] == "engine").any() else "engine_legs")]
-    drawn = tuple(
-        PageFigure(f"pit-{level}", f"Calibration, {level}: each tenth should hold a tenth", calibration(rows["pit"]))
-        for level, rows in mine.groupby("level", sort=False)
-        if len(rows) >= BINS
-    )
-    text = (
-        f"{origins} past dates were replayed with what was known then; every outcome was known by "
-        f"{result.track_record.known_from}. Scaled CRPS: lower is better. A difference above zero is a win of the "
-        f"engine; beyond two standard errors it is more than chance."
-    )
-    return Section("track", "Track record", text, drawn, (make_table("track-table", "Pooled", pooled, COLUMNS),))
+    text = words("text.track", origins=origins, known=result.track_record.known_from)
+    drawn = (_coverage(pooled, words), *_calibrations(result.track_record, words))
+    return Section("track", title, text, drawn, (make_table(words, "track", pooled, COLUMNS),))
 
 
-def calibration(pit: "pd.Series[float]") -> Figure:
-    """Histogram of probability integral transforms with the band that holds 95 % of a calibrated forecast's bars."""
-    share = np.histogram(pit.dropna(), BINS, (0.0, 1.0))[0] / max(int(pit.notna().sum()), 1)
-    spread = 1.96 * np.sqrt(0.1 * 0.9 / max(int(pit.notna().sum()), 1))
-    edges = [f"{10 * i}–{10 * (i + 1)} %" for i in range(BINS)]
-    band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "y0": max(0.1 - spread, 0.0), "y1": 0.1 + spread}
-    return {
-        "data": [{"type": "bar", "x": edges, "y": share.round(4).tolist(), "marker": {"color": BLUE}, "name": "share"}],
-        "layout": {
-            "height": 260,
-            "margin": {"l": 10, "r": 20, "t": 20, "b": 45},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "yaxis": {"tickformat": ".0%", "automargin": True, "rangemode": "tozero"},
-            "xaxis": {"title": {"text": "where the outcome fell in the forecast"}, "automargin": True},
-            "shapes": [band | {"fillcolor": GREY, "opacity": 0.2, "line": {"width": 0}}],
-        },
-    }
+def _own(methods: "pd.Series[str]") -> str:
+    """Name of the run's own method in a backtest: the combination, else the legs alone."""
+    return "engine" if (methods == "engine").any() else "engine_legs"
+
+
+def _coverage(pooled: pd.DataFrame, words: Words) -> PageFigure:
+    rows = pooled[pooled["method"] == _own(pooled["method"])]
+    title = words("figure.coverage_levels")
+    if rows.empty:
+        return PageFigure("coverage-levels", title, None, words("missing.track"))
+    rows = rows.assign(level=rows["level_name"])
+    parts = [f"{row.level}: {words.share(row.coverage80)}" for row in rows.itertuples()]
+    text = words("text.coverage_levels", levels=", ".join(parts))
+    return PageFigure("coverage-levels", title, coverage_by_level(words, rows), text)
+
+
+def _calibrations(record: TrackRecord, words: Words) -> list[PageFigure]:
+    pits = read_pits(record)
+    mine = pits[pits["method"] == _own(pits["method"])]
+    found = []
+    for level, rows in mine.groupby("level", sort=False):
+        if len(rows) >= BINS:
+            name = words.known(f"level.{level}", str(level))
+            title, text = words("figure.calibration", level=name), words("text.calibration", n=words.money(len(rows)))
+            found.append(PageFigure(f"pit-{level}", title, calibration(words, rows["pit"]), text))
+    return found
