@@ -1,4 +1,4 @@
-"""Rechecks a plan from raw arrays. Knows no solver, no model and no rule builder: every rule is stated here once more.
+"""Rechecks a plan from raw arrays. Knows no solver, no model and no rule builder: `restated` has every rule once more.
 
 The bound is a Lagrangian one. For any prices y >= 0 of the rules that couple accounts, no feasible plan of the linear
 problem can cost less than
@@ -14,13 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimization.fairness import p_attain
+from optimization.fairness import above_quota, p_attain
 from optimization.problem import NONE, Bools, Floats, Ints, TerritoryProblem
+from optimization.restated import further, limits, may_by_permission, moves, raw
 from optimization.scores import Goal, unfairness
 from optimization.settings import AllocationSettings
 
 TOLERANCE = 1e-6
 """Relative violation of a rule that is taken for rounding."""
+
+EARLIER_LEVEL = "earlier level"
+"""Name of the rows by which a level keeps what the levels before it achieved (see `optimization.levels`)."""
 
 PAIRS_CHECKED = 200
 """Gains of the linear problem that are recomputed path by path."""
@@ -37,6 +41,7 @@ class Evidence:
     gain : [block, rep] points a block adds to a score, linear around the plan
     step_share : share of a quota by which one book may change in the linear problem; infinite: no limit
     prices : dual price of each row by (rule, key), any sign and any value
+    floors : [rep] least linear score that earlier levels leave the rep, points; -inf where none speaks of it
     """
 
     block: Ints
@@ -44,6 +49,7 @@ class Evidence:
     gain: Floats
     step_share: float
     prices: dict[tuple[str, str], float]
+    floors: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,9 @@ def violations(problem: TerritoryProblem, settings: AllocationSettings, rep: Int
         f"eligibility: {reps[rep[i]]} may not own {accounts[i]}"
         for i in np.flatnonzero(~problem.eligible[np.arange(len(rep)), rep])
     ]
+    for name, pairs in further(problem):
+        wrong = np.flatnonzero(~pairs[np.arange(len(rep)), rep])
+        broken += [f"{name}: {reps[rep[i]]} may not own {accounts[i]}" for i in wrong]
     broken += [
         f"active reps: {reps[rep[i]]} has no capacity and owns {accounts[i]}"
         for i in np.flatnonzero(problem.capacity[rep] <= 0)
@@ -104,46 +113,15 @@ def _split_families(problem: TerritoryProblem, rep: Ints) -> list[Ints]:
 
 def _broken_limits(problem: TerritoryProblem, settings: AllocationSettings, rep: Ints) -> list[str]:
     broken: list[str] = []
-    active = problem.capacity > 0
-    count = len(problem.rep_ids)
-    use, held = np.bincount(rep, problem.hours, count), np.bincount(rep, minlength=count)
-    mean = problem.value.mean(axis=0, dtype=np.float64)
-
-    def check(rule: str, key: str, amount: float, limit: float) -> None:
-        if amount > limit + TOLERANCE * max(1.0, abs(limit)):
-            broken.append(f"{rule}: {key} has {amount:.6g}, the limit is {limit:.6g}")
-
-    worth = np.bincount(rep, problem.fit[np.arange(len(rep)), rep] * mean, count)
-    worth = worth + problem.fixed.mean(axis=0, dtype=np.float64)
-    fair = _fair_value(problem)
-    for r in np.flatnonzero(active):
-        key = str(problem.rep_ids[r])
-        if settings.hours_capacity and np.isfinite(problem.max_hours[r]):
-            check("hours", key, float(use[r]), float(problem.max_hours[r]))
-        if settings.max_accounts is not None:
-            check("maximum accounts", key, float(held[r]), settings.max_accounts)
-        if settings.min_accounts is not None:
-            lacking = settings.min_accounts - float(held[r])
-            check("minimum accounts", f"a shortage of {key}", lacking, 0.0)
-        if settings.value_band_is_rule:
-            check("value band", key, abs(worth[r] - fair[r]), settings.value_band_share * abs(fair[r]))
-    moves = _moves(problem)[np.arange(len(rep)), rep]
-    if settings.max_moved_accounts_share is not None:
-        check(
-            "moved accounts",
-            "the plan",
-            float(moves.sum()),
-            np.floor(settings.max_moved_accounts_share * len(rep) + 1e-9),
-        )
-    if settings.max_moved_value_share is not None:
-        check(
-            "moved value",
-            "the plan",
-            float((moves * mean).sum()),
-            settings.max_moved_value_share * mean.clip(min=0).sum(),
-        )
-    if settings.max_move_cost is not None:
-        check("move cost", "the plan", float((moves * problem.move_cost).sum()), settings.max_move_cost)
+    for limit in limits(problem, settings):
+        if limit.rep is None:
+            held, name = float(limit.amount[np.arange(len(rep)), rep].sum()), "the plan"
+        else:
+            held, name = float(limit.amount[rep == limit.rep].sum()), str(problem.rep_ids[limit.rep])
+        if held > limit.most + TOLERANCE * max(1.0, abs(limit.most)):
+            sign, word = (-1.0, "least") if limit.turned else (1.0, "most")
+            has, bound = sign * held + limit.given, sign * limit.most + limit.given
+            broken.append(f"{limit.rule}: {name} has {has:.6g}, the {word} is {bound:.6g}")
     return broken
 
 
@@ -159,7 +137,7 @@ def _raw_parts(problem: TerritoryProblem, settings: AllocationSettings) -> tuple
     """Score of an empty book [rep] and what each account adds [account, rep], where scores are exactly linear."""
     active = problem.capacity > 0
     if settings.fairness == "potential":
-        fair, mean = _fair_value(problem), problem.value.mean(axis=0, dtype=np.float64)
+        fair, mean = raw(problem).fair, problem.value.mean(axis=0, dtype=np.float64)
         unit = np.array([100.0 / f if a and f != 0 else 0.0 for f, a in zip(fair, active, strict=True)])
         return unit * problem.fixed.mean(axis=0, dtype=np.float64), problem.fit * mean[:, None] * unit
     known = np.isfinite(problem.max_hours[active]).all() and problem.max_hours[active].sum() > 0
@@ -169,25 +147,9 @@ def _raw_parts(problem: TerritoryProblem, settings: AllocationSettings) -> tuple
     return np.zeros(len(unit)), problem.hours[:, None] * unit
 
 
-def _fair_value(problem: TerritoryProblem) -> Floats:
-    active = problem.capacity > 0
-    quota = np.where(active, problem.quota, 0.0)
-    total = (
-        problem.value.mean(axis=0, dtype=np.float64).sum() + problem.fixed.mean(axis=0, dtype=np.float64)[active].sum()
-    )
-    return quota / max(quota.sum(), np.finfo(float).tiny) * total
-
-
-def _moves(problem: TerritoryProblem) -> Bools:
-    """[account, rep] whether the pair takes the account from an owner who could keep it."""
-    owner, accounts = problem.owner, np.arange(len(problem.owner))
-    stays = (owner != NONE) & (problem.capacity[owner] > 0) & problem.eligible[accounts, owner]
-    return stays[:, None] & (owner[:, None] != np.arange(len(problem.rep_ids)))
-
-
 def _may_own(problem: TerritoryProblem) -> Bools:
     """[account, rep] permissions of the account and all its family."""
-    may = problem.eligible & (problem.capacity > 0)
+    may = may_by_permission(problem) & (problem.capacity > 0)
     may &= ~problem.locked[:, None] | (problem.owner[:, None] == np.arange(len(problem.rep_ids)))
     _, family = np.unique(problem.family, return_inverse=True)
     together = np.ones((family.max(initial=-1) + 1, len(problem.rep_ids)), dtype=bool)
@@ -205,7 +167,7 @@ def _account_costs(problem: TerritoryProblem, settings: AllocationSettings) -> F
     may[family] = _may_own(problem)
     best = np.where(may, worth, -np.inf).max(axis=1, keepdims=True)
     given_up = ((best - worth) / size[:, None])[family]
-    money = weights.move_cost * _moves(problem) * problem.move_cost[:, None] + weights.potential * given_up
+    money = weights.move_cost * moves(problem).away * problem.move_cost[:, None] + weights.potential * given_up
     return 100.0 * money / problem.quota.sum()
 
 
@@ -236,9 +198,7 @@ def _check_evidence(
 def _one_chance(problem: TerritoryProblem, rep: Ints, r: int, members: Ints) -> float:
     """Points of chance of rep ``r`` when these accounts change sides: they leave the rep if held, else they join."""
     book = np.flatnonzero(np.isin(np.arange(len(rep)), members) ^ (rep == r))
-    money = problem.fixed[:, r] - np.float32(problem.quota[r])
-    money = money + (problem.value[:, book] * problem.fit[book, r].astype(np.float32)).sum(axis=1)
-    return 100.0 * float(np.mean(money >= 0))
+    return 100.0 * float(np.mean(above_quota(problem, book, r, fresh=False) >= 0))
 
 
 def _bound(
@@ -251,7 +211,9 @@ def _bound(
     held = np.bincount(rep, (gain / size)[np.arange(len(rep)), rep], len(scores))
     fair, slope = _fairness_prices(scores - held - evidence.goal.offset, evidence)
     constant, priced = _rule_prices(problem, settings, rep, evidence)
-    reduced = cost + slope * gain / size + priced
+    lost, promised = _level_prices(problem, scores - held, evidence)
+    constant += promised
+    reduced = cost + (slope - lost) * gain / size + priced
     total = np.zeros((evidence.block.max(initial=-1) + 1, len(scores)))
     np.add.at(total, evidence.block, reduced)
     may = np.zeros_like(total, dtype=bool)
@@ -260,6 +222,16 @@ def _bound(
     bound = fair + constant + float(least)
     # rounding of the sums is covered by rounding down
     return float(bound - 1e-9 * (1.0 + abs(bound) + np.abs(reduced).sum() * 1e-3)) if np.isfinite(bound) else -np.inf
+
+
+def _level_prices(problem: TerritoryProblem, base: Floats, evidence: Evidence) -> tuple[Floats, float]:
+    """Price of one point of each rep's score [rep] that earlier levels ask for, and what they ask for, priced."""
+    if evidence.floors is None:
+        return np.zeros(len(base)), 0.0
+    asked = np.isfinite(evidence.floors)
+    price = np.array([abs(evidence.prices.get((EARLIER_LEVEL, str(key)), 0.0)) for key in problem.rep_ids]) * asked
+    least = np.where(asked, evidence.floors, 0.0)
+    return price, float((price * (least - base)).sum())
 
 
 def _fairness_prices(base: Floats, evidence: Evidence) -> tuple[float, Floats]:
@@ -289,35 +261,17 @@ def _rule_prices(
     problem: TerritoryProblem, settings: AllocationSettings, rep: Ints, evidence: Evidence
 ) -> tuple[float, Floats]:
     """Constant part of the priced rules, and priced use of each pair [account, rep]; every rule from raw arrays."""
-    mean = problem.value.mean(axis=0, dtype=np.float64)
-    worth, ones = problem.fit * mean[:, None], np.ones(len(rep))
     use, constant = np.zeros_like(problem.fit), 0.0
-    fixed, fair = problem.fixed.mean(axis=0, dtype=np.float64), _fair_value(problem)
+    for limit in limits(problem, settings):
+        price = abs(evidence.prices.get((limit.rule, limit.key), 0.0))
+        constant -= price * limit.most
+        use[:, slice(None) if limit.rep is None else limit.rep] += price * limit.amount
     for r in np.flatnonzero(problem.capacity > 0):
-        key, wide = str(problem.rep_ids[r]), settings.value_band_share * abs(fair[r])
-        at_most = {
-            ("hours", key): (problem.hours, problem.max_hours[r] if settings.hours_capacity else np.inf),
-            ("maximum accounts", key): (ones, np.inf if settings.max_accounts is None else settings.max_accounts),
-            ("minimum accounts", key): (-ones, np.inf if settings.min_accounts is None else -settings.min_accounts),
-            ("value band", f"{key}_high"): (worth[:, r], fair[r] + wide - fixed[r]),
-            ("value band", f"{key}_low"): (-worth[:, r], fixed[r] + wide - fair[r]),
-            ("round step", key): _step(problem, rep, evidence, int(r)),
-        }
-        for (rule, name), (amount, limit) in at_most.items():
-            price = abs(evidence.prices.get((rule, name), 0.0))
-            if price and np.isfinite(limit) and (rule != "value band" or settings.value_band_is_rule):
-                use[:, r] += price * amount
-                constant -= price * float(limit)
-    budgets = {
-        "moved accounts": (ones, settings.max_moved_accounts_share, lambda share: np.floor(share * len(rep) + 1e-9)),
-        "moved value": (mean, settings.max_moved_value_share, lambda share: share * mean.clip(min=0).sum()),
-        "move cost": (problem.move_cost, settings.max_move_cost, lambda money: money),
-    }
-    for rule, (amount, setting, limit_of) in budgets.items():
-        price = abs(evidence.prices.get((rule, "all"), 0.0))
-        if price and setting is not None:
-            use += price * _moves(problem) * amount[:, None]
-            constant -= price * float(limit_of(setting))
+        price = abs(evidence.prices.get(("round step", str(problem.rep_ids[r])), 0.0))
+        amount, most = _step(problem, rep, evidence, int(r))
+        if price and np.isfinite(most):
+            use[:, r] += price * amount
+            constant -= price * most
     return constant, use
 
 
@@ -327,4 +281,4 @@ def _step(problem: TerritoryProblem, rep: Ints, evidence: Evidence, r: int) -> t
     money = np.bincount(block, problem.fit[:, r] * problem.value.mean(axis=0, dtype=np.float64))
     money = (np.abs(money) / np.bincount(block))[block]
     signed = np.where(rep == r, -money, money)
-    return signed, evidence.step_share * abs(problem.quota[r]) + float(money[rep == r].sum())
+    return signed, evidence.step_share * abs(problem.quota[r]) - float(money[rep == r].sum())

@@ -36,6 +36,10 @@ class Blocks:
     def __len__(self) -> int:
         return len(self.start)
 
+    def sums(self, per_account: Floats) -> Floats:
+        """[block, ...] sums over members of [account, ...]."""
+        return np.add.reduceat(per_account[self.order], self.start, axis=0) if len(self) else per_account
+
     def to_accounts(self, rep: Ints) -> Ints:
         """Owner of each account [account] from the owner of each block [block]."""
         return rep[self.block]
@@ -53,23 +57,41 @@ def active_reps(problem: TerritoryProblem) -> Bools:
 def keepable(problem: TerritoryProblem) -> Bools:
     """[account] whether the present owner could keep it; only such accounts count as moved when they change owner."""
     owner = problem.owner
-    return (owner != NONE) & problem.eligible[np.arange(len(owner)), owner] & active_reps(problem)[owner]
+    return (owner != NONE) & suitable(problem)[np.arange(len(owner)), owner] & active_reps(problem)[owner]
+
+
+def permissions(problem: TerritoryProblem) -> dict[str, Bools]:
+    """[account, rep] who may own what, by the name of each permission: eligibility first, then the further ones."""
+    found = {"eligibility": problem.eligible}
+    if problem.permission_ids is not None and problem.permits is not None:
+        found |= {str(name): pairs for name, pairs in zip(problem.permission_ids, problem.permits, strict=True)}
+    return found
+
+
+def suitable(problem: TerritoryProblem) -> Bools:
+    """[account, rep] whether every permission lets the rep own the account."""
+    pairs = problem.eligible
+    for other in permissions(problem).values():
+        pairs = pairs & other
+    return pairs
 
 
 def permitted(problem: TerritoryProblem, without: frozenset[Atom] = frozenset()) -> Bools:
-    """[account, rep] who may own each account by eligibility, active reps and locks, less what is left out."""
+    """[account, rep] who may own each account by permissions, active reps and locks, less what is left out."""
     accounts, reps = problem.account_ids, problem.rep_ids
-    allowed = problem.eligible
-    if any(rule == "eligibility" for rule, _ in without):
-        allowed = allowed | keys_left_out(without, "eligibility", alike(problem))[:, None]
-    allowed = allowed & (active_reps(problem) | keys_left_out(without, "active reps", reps))
+    allowed = np.broadcast_to(active_reps(problem) | keys_left_out(without, "active reps", reps), problem.fit.shape)
+    for name, pairs in permissions(problem).items():
+        if any(rule == name for rule, _ in without):
+            allowed = allowed & (pairs | keys_left_out(without, name, alike(problem, name))[:, None])
+        else:
+            allowed = allowed & pairs
     free = ~problem.locked | keys_left_out(without, "locks", accounts)
     return allowed & (free[:, None] | (problem.owner[:, None] == np.arange(len(reps))))
 
 
-def alike(problem: TerritoryProblem) -> Texts:
-    """[account] id of the first account that the same reps may own: their eligibility is one rule."""
-    _, first, group = np.unique(problem.eligible, axis=0, return_index=True, return_inverse=True)
+def alike(problem: TerritoryProblem, rule: str = "eligibility") -> Texts:
+    """[account] id of the first account that the same reps may own by this permission: for them it is one rule."""
+    _, first, group = np.unique(permissions(problem)[rule], axis=0, return_index=True, return_inverse=True)
     return problem.account_ids[first[group.reshape(-1)]]
 
 

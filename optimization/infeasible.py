@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from optimization.atoms import Atom, spell
-from optimization.families import alike
+from optimization.families import alike, permissions
 from optimization.plan import Infeasible
 from optimization.problem import Bools, TerritoryProblem
 from optimization.pulp_model import Effort, Solution, build, relax, solve_integral
@@ -165,10 +165,11 @@ def _support(oracle: Oracle, rest: list[Atom]) -> list[Atom]:
         if abs(price) > PRICED:
             needed.add(atom_of(case, row))
             priced[:, slice(None) if row.rep is None else row.rep] -= price * row.coefficient
-    keys = alike(oracle.problem)
     worth = np.where(case.blocks.allowed, priced, np.inf).min(axis=1) > priced.min(axis=1) + PRICED
     cheaper = worth[case.blocks.block]
-    accounts = {*oracle.problem.account_ids[cheaper].tolist(), *keys[cheaper].tolist()}
+    accounts = set(oracle.problem.account_ids[cheaper].tolist())
+    for name in permissions(oracle.problem):
+        accounts |= set(alike(oracle.problem, name)[cheaper].tolist())
     kept = [atom for atom in rest if atom in needed or _speaks_of(atom, accounts)]
     return kept if oracle.cannot_hold(kept) else rest
 
@@ -184,7 +185,7 @@ def atoms_in_force(problem: TerritoryProblem, settings: AllocationSettings) -> l
     accounts = problem.account_ids
     _, first, count = np.unique(problem.family, return_index=True, return_counts=True)
     keys = {
-        "eligibility": np.unique(alike(problem)[~problem.eligible.all(axis=1)]),
+        **{name: np.unique(alike(problem, name)[~pairs.all(axis=1)]) for name, pairs in permissions(problem).items()},
         "active reps": problem.rep_ids[problem.capacity <= 0],
         "locks": accounts[problem.locked],
         "families": accounts[np.sort(first[count > 1])],

@@ -14,6 +14,9 @@ type Paths = NDArray[np.float32]
 NONE = -1
 """Index of no rep."""
 
+PERMISSIONS = ("radius", "segment", "language", "skill", "leavers", "reserved")
+"""Names that a further permission may have; each is a rule of its own (see `optimization.rules`)."""
+
 
 @dataclass(frozen=True)
 class TerritoryProblem:
@@ -36,6 +39,14 @@ class TerritoryProblem:
     hours : [account] selling hours per month the account takes, zero where unknown
     max_hours : [rep] selling hours per month the rep has, infinite where unknown
     move_cost : [account] money at risk when the account changes rep; zero where nobody owns it
+    permission_ids : [permission] names of further permissions, out of `PERMISSIONS`; None: there are none
+    permits : [permission, account, rep] whether each of them lets the rep own the account, beside ``eligible``
+    commission : [account, rep] share of an account's revenue that is paid to the rep; None: unknown
+    travel : [account, rep] km a month to serve the account from the rep's base, zero where unknown; None: unknown
+    hire : [rep] started lately or starts within the horizon; None: nobody
+    moved_factor : [path] what an account's revenue under a new rep is to its mean ``value * fit``, as the loss from a
+        change of rep varies: it holds for accounts with a ``move_cost`` under any rep but their owner; None: 1
+    fresh_moved_factor : [path] the same on the fresh paths
     """
 
     account_ids: NDArray[np.str_]
@@ -54,6 +65,13 @@ class TerritoryProblem:
     hours: Floats
     max_hours: Floats
     move_cost: Floats
+    permission_ids: Texts | None = None
+    permits: Bools | None = None
+    commission: Floats | None = None
+    travel: Floats | None = None
+    hire: Bools | None = None
+    moved_factor: Paths | None = None
+    fresh_moved_factor: Paths | None = None
 
 
 @dataclass(frozen=True)

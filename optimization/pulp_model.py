@@ -154,7 +154,7 @@ def step_rows(case: Case, linear: Linear) -> list[Row]:
     """Round step: the money of a book that changes against the plan the scores were linearised around is limited."""
     held = linear.around[:, None] == np.arange(len(linear.base))
     coefficient = np.where(held, -linear.step, linear.step)
-    limit = linear.step_limit + (linear.step * held).sum(axis=0)
+    limit = linear.step_limit - (linear.step * held).sum(axis=0)  # what joins less what stays
     return [
         Row("round step", str(case.problem.rep_ids[r]), int(r), coefficient[:, r], "<=", float(limit[r]), 1.0)
         for r in np.flatnonzero(np.isfinite(linear.step_limit))

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from optimization.families import Blocks, active_reps
-from optimization.problem import NONE, Bools, Floats, Ints, TerritoryProblem
-from optimization.rules import Case, fair_value
+from optimization.families import Blocks, active_reps, suitable
+from optimization.problem import NONE, Bools, Ints, TerritoryProblem
+from optimization.restated import limits
+from optimization.rules import Case
 from optimization.scores import Linear, unfairness
 
 STAYS = "stays"
@@ -22,18 +23,15 @@ EVENS = {
     "hours": "moves: evens the hours of the books",
 }
 
-REASONS = (
-    STAYS,
-    STAYS_LOCKED,
-    ASSIGNED,
-    OWNER_LEAVES,
-    NOT_ELIGIBLE,
-    FAMILY,
-    OVER_LIMIT,
-    UNDER_LIMIT,
-    FIT,
-    *EVENS.values(),
-)
+SIMILAR = ", to the rep who fits it best"
+"""Said of an account that changes hands where the reps who may own it differ in fit and the new owner's is highest."""
+
+SIMILAR_FROM = 0.01
+"""Fit above that of the mean other rep from which it matters, share of the account's revenue."""
+
+_CHANGES = (ASSIGNED, OWNER_LEAVES, NOT_ELIGIBLE, OVER_LIMIT, UNDER_LIMIT, FIT, *EVENS.values())
+
+REASONS = (STAYS, STAYS_LOCKED, FAMILY, *_CHANGES, *(reason + SIMILAR for reason in _CHANGES))
 """Every reason there is."""
 
 
@@ -46,9 +44,9 @@ def reasons(case: Case, rep: Ints, linear: Linear) -> tuple[str, ...]:
     linear : scores linearised around the plan, to see what taking a move back would do to fairness
     """
     problem = case.problem
-    over, under = _limits_now(case)
+    (over, under), may = _limits_now(case), suitable(problem)
     lead, better = _family_lead(case.blocks, problem), _worth_more(case, rep, linear)
-    words = []
+    words: list[str] = []
     for account, (new, old) in enumerate(zip(rep, problem.owner, strict=True)):
         if new == old:
             words.append(STAYS_LOCKED if problem.locked[account] else STAYS)
@@ -56,7 +54,7 @@ def reasons(case: Case, rep: Ints, linear: Linear) -> tuple[str, ...]:
             words.append(ASSIGNED)
         elif not active_reps(problem)[old]:
             words.append(OWNER_LEAVES)
-        elif not problem.eligible[account, old]:
+        elif not may[account, old]:
             words.append(NOT_ELIGIBLE)
         elif _follows(case, rep, account, lead):
             words.append(FAMILY)
@@ -66,7 +64,19 @@ def reasons(case: Case, rep: Ints, linear: Linear) -> tuple[str, ...]:
             words.append(UNDER_LIMIT)
         else:
             words.append(FIT if better[account] else EVENS[case.settings.fairness])
-    return tuple(words)
+    best = _fits_best(case, rep)
+    return tuple(word + SIMILAR * bool(fits and word in _CHANGES) for word, fits in zip(words, best, strict=True))
+
+
+def _fits_best(case: Case, rep: Ints) -> Bools:
+    """[account] whether no other rep who may take it fits better, and the mean of them fits clearly worse."""
+    problem, accounts = case.problem, np.arange(len(rep))
+    others = case.blocks.allowed[case.blocks.block] & (problem.owner[:, None] != np.arange(len(problem.rep_ids)))
+    others[accounts, rep] = False
+    count, own = others.sum(axis=1), problem.fit[accounts, rep]
+    mean = np.where(others, problem.fit, 0.0).sum(axis=1) / np.maximum(count, 1)
+    most = np.where(others, problem.fit, -np.inf).max(axis=1, initial=-np.inf)
+    return (count > 0) & (own >= most) & (own >= mean + SIMILAR_FROM)
 
 
 def _family_lead(blocks: Blocks, problem: TerritoryProblem) -> Ints:
@@ -102,25 +112,11 @@ def _worth_more(case: Case, rep: Ints, linear: Linear) -> Bools:
 
 def _limits_now(case: Case) -> tuple[Bools, Bools]:
     """[rep] whether the present book breaks an upper limit, and whether it breaks a lower one."""
-    problem, settings = case.problem, case.settings
-    count, held = len(problem.rep_ids), problem.owner != NONE
-    owner = problem.owner[held]
-
-    def total(amount: Floats) -> Floats:
-        return np.bincount(owner, amount[held], count)
-
-    accounts, over = total(np.ones(len(held))), np.zeros(count, dtype=bool)
-    under = np.zeros(count, dtype=bool)
-    if settings.hours_capacity:
-        over |= total(problem.hours) > problem.max_hours * (1 + 1e-9)
-    if settings.max_accounts is not None:
-        over |= accounts > settings.max_accounts
-    if settings.min_accounts is not None:
-        under |= accounts < settings.min_accounts
-    if settings.value_band_is_rule:
-        worth = total(problem.value.mean(axis=0, dtype=np.float64)) + problem.fixed.mean(axis=0, dtype=np.float64)
-        fair = fair_value(problem)
-        wide = settings.value_band_share * np.abs(fair) * (1 + 1e-9)
-        over |= worth > fair + wide
-        under |= worth < fair - wide
+    count, owner = len(case.problem.rep_ids), case.problem.owner
+    over, under = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
+    for limit in limits(case.problem, case.settings):
+        if limit.rep is not None:
+            use = float(limit.amount[owner == limit.rep].sum())
+            broken = use > limit.most + 1e-9 * max(1.0, abs(limit.most))
+            (under if limit.turned else over)[limit.rep] |= broken
     return over, under

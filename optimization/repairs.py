@@ -5,6 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from optimization.atoms import Atom, left_out
+from optimization.families import permissions
 from optimization.problem import NONE, Bools, Ints, TerritoryProblem
 from optimization.pulp_model import Solution
 from optimization.rounding import Question
@@ -126,8 +127,8 @@ def _excepted(problem: TerritoryProblem, rep: Ints, rule: str) -> str:
     pairs = np.arange(len(rep)), rep
     if rule == "locks":
         texts = [_lock(problem, int(i)) for i in np.flatnonzero(problem.locked & (rep != problem.owner))]
-    elif rule == "eligibility":
-        outside: Bools = ~problem.eligible[pairs]
+    elif rule in permissions(problem):
+        outside: Bools = ~permissions(problem)[rule][pairs]
         texts = [f"{problem.account_ids[i]} to {problem.rep_ids[rep[i]]}" for i in np.flatnonzero(outside)]
     else:
         texts = [str(problem.rep_ids[r]) for r in np.unique(rep[problem.capacity[rep] <= 0])]

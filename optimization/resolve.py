@@ -26,6 +26,9 @@ MOST_PAIRS = 20_000
 NEIGHBOURS = (2, 8, 32)
 """Cheapest other reps that a block of a touched rep may go to, in the first, second and third attempt."""
 
+LEAST_SPAN = 1e-9
+"""Points between the dearest and the cheapest pairs, below which cost decides nothing."""
+
 NODES = 1_000_000
 """Branch-and-bound nodes; the clock usually comes first."""
 
@@ -104,7 +107,7 @@ def _task(case: Case, earlier: Ints, effort: Effort) -> _Task:
     changes = kept.sum(axis=1, keepdims=True) - kept
     costs = pair_costs(case)
     span = np.where(blocks.allowed, costs, -np.inf).max(axis=1) - np.where(blocks.allowed, costs, np.inf).min(axis=1)
-    small = 0.5 / max(float(span.sum()), np.finfo(float).tiny)
+    small = 0.5 / max(float(span.sum()), LEAST_SPAN)  # all costs together weigh less than one change
     cost = changes + small * costs
     start = np.where(blocks.allowed, cost, np.inf).argmin(axis=1)
     return _Task(case, changes, cost, start, effort)

@@ -4,76 +4,17 @@ Rules come in two shapes. Some settle who may own what or what goes together bef
 active reps, locks, families: see `optimization.families`); the others are rows over the assignment, built here.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from optimization import book_rules
 from optimization.atoms import Atom, left_out
-from optimization.families import Blocks, active_reps, merge
-from optimization.problem import Floats, TerritoryProblem
-from optimization.settings import AllocationSettings
+from optimization.cases import Case, Row, Rule, build_case, fair_share, fair_value
+from optimization.families import active_reps
+from optimization.problem import Floats
 
-
-@dataclass(frozen=True)
-class Case:
-    """One problem to be solved.
-
-    Attributes
-    ----------
-    problem, settings : as given
-    blocks : families merged, permissions settled
-    without : what is left out
-    """
-
-    problem: TerritoryProblem
-    settings: AllocationSettings
-    blocks: Blocks
-    without: frozenset[Atom]
-
-
-@dataclass(frozen=True)
-class Row:
-    """``sum of coefficient * assigned (sense) limit``.
-
-    Attributes
-    ----------
-    rule, key : name of the rule, and the rep (or "all") the row speaks of
-    rep : index of the rep whose book the row sums; None sums over all reps
-    coefficient : [block] for one rep, [block, rep] for all
-    limit : right-hand side
-    relaxed : by how much the limit gives way per unit of relaxation, towards more freedom
-    """
-
-    rule: str
-    key: str
-    rep: int | None
-    coefficient: Floats
-    sense: Literal["<=", ">="]
-    limit: float
-    relaxed: float
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A named rule.
-
-    Attributes
-    ----------
-    words : what it asks, for people
-    repair : what giving way means, with ``{amount}`` for a number; see `optimization.infeasible`
-    rows : builder of its rows, None where the rule is settled before solving
-    """
-
-    words: str
-    repair: str
-    rows: Callable[[Case], list[Row]] | None
-
-
-def build_case(problem: TerritoryProblem, settings: AllocationSettings, without: frozenset[Atom] = frozenset()) -> Case:
-    """Merge families and settle permissions, less what ``without`` leaves out."""
-    return Case(problem, settings, merge(problem, without), without)
+__all__ = ["RULES", "Case", "Row", "Rule", "atom_of", "build_case", "fair_share", "fair_value", "rows_of"]
 
 
 def atom_of(case: Case, row: Row) -> Atom:
@@ -85,18 +26,6 @@ def rows_of(case: Case) -> list[Row]:
     """Every row of every rule that is in force."""
     rows = [row for rule in RULES.values() if rule.rows for row in rule.rows(case)]
     return [row for row in rows if not left_out(case.without, atom_of(case, row))]
-
-
-def fair_share(problem: TerritoryProblem) -> Floats:
-    """[rep] share of the active reps' quotas; zero for inactive reps."""
-    quota = problem.quota * active_reps(problem)
-    return quota / max(quota.sum(), np.finfo(float).tiny)
-
-
-def fair_value(problem: TerritoryProblem) -> Floats:
-    """[rep] expected revenue that is the rep's fair share of what all active reps and accounts bring today, money."""
-    fixed = problem.fixed.mean(axis=0, dtype=np.float64)[active_reps(problem)].sum()
-    return fair_share(problem) * (fixed + problem.value.mean(axis=0, dtype=np.float64).sum())
 
 
 def hours(case: Case) -> list[Row]:
@@ -196,5 +125,76 @@ RULES: dict[str, Rule] = {
     "move cost": Rule(
         "the budget of money at risk from moves holds", "raise the budget of money at risk by {amount}", move_cost
     ),
+    "moved accounts per rep": Rule(
+        "the budget of accounts that leave or join one book holds",
+        "allow {amount} more accounts to leave or join a book",
+        book_rules.moved_accounts_per_rep,
+    ),
+    "moved value per rep": Rule(
+        "the budget of revenue that leaves or joins one book holds",
+        "allow {amount} percent more of the fair share to leave or join a book",
+        book_rules.moved_value_per_rep,
+    ),
+    "move cost per rep": Rule(
+        "the budget of money at risk of one book holds",
+        "raise the budget of money at risk of a book by {amount}",
+        book_rules.move_cost_per_rep,
+    ),
+    "minimum hours": Rule(
+        "every active rep has the minimum of hours", "lower the minimum by {amount} hours", book_rules.minimum_hours
+    ),
+    "minimum potential": Rule(
+        "the revenue of every book reaches the minimum",
+        "lower the minimum of revenue by {amount}",
+        book_rules.minimum_potential,
+    ),
+    "maximum potential": Rule(
+        "the revenue of no book exceeds the maximum",
+        "raise the maximum of revenue by {amount}",
+        book_rules.maximum_potential,
+    ),
+    "band of revenue": Rule(
+        "the revenue of every book lies in the band around its share by capacity",
+        "widen the band of revenue by {amount} percent of the fair share",
+        book_rules.band_of_revenue,
+    ),
+    "band of hours": Rule(
+        "the hours of every book lie in the band around its share by capacity",
+        "widen the band of hours by {amount} percent of the fair share",
+        book_rules.band_of_hours,
+    ),
+    "band of accounts": Rule(
+        "the accounts of every book lie in the band around its share by capacity",
+        "widen the band of accounts by {amount} percent of the fair share",
+        book_rules.band_of_accounts,
+    ),
+    "band of commission": Rule(
+        "the commission of every book lies in the band around its share by capacity",
+        "widen the band of commission by {amount} percent of the fair share",
+        book_rules.band_of_commission,
+    ),
+    "travel": Rule(
+        "the travel to the accounts of a book fits its rep",
+        "raise the km of every rep by {amount} percent",
+        book_rules.travel,
+    ),
+    "share for hires": Rule(
+        "a new hire's book reaches its share of the fair share",
+        "lower the share for hires by {amount} percent of the fair share",
+        book_rules.share_for_hires,
+    ),
+    "accounts for hires": Rule(
+        "a new hire gets the minimum of accounts that others can spare",
+        "lower the minimum for hires by {amount} accounts",
+        book_rules.accounts_for_hires,
+    ),
+    "radius": Rule("an account lies within the radius around its rep", "beyond the radius, allow: {amount}", None),
+    "segment": Rule("a rep sells to the account's segment", "in spite of the segment, allow: {amount}", None),
+    "language": Rule("a rep speaks the account's language", "in spite of the language, allow: {amount}", None),
+    "skill": Rule("a rep has the skills that the account needs", "in spite of the skill, allow: {amount}", None),
+    "leavers": Rule(
+        "the book of a rep who leaves goes back as asked for", "of the books of leavers, allow: {amount}", None
+    ),
+    "reserved": Rule("reserved accounts go to new hires", "of the reserved accounts, allow: {amount}", None),
 }
 """Every rule of an assignment besides coverage (each account has exactly one rep), which always holds."""

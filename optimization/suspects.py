@@ -5,20 +5,34 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from optimization.atoms import Atom
-from optimization.families import active_reps, alike
+from optimization.book_rules import share_by_capacity
+from optimization.families import active_reps, alike, permissions, suitable
 from optimization.problem import NONE, TerritoryProblem
 from optimization.settings import AllocationSettings
 
 MOST = 20
 """Guesses of a kind."""
 
+ROUNDING = 1e-6
+"""Accounts by which a band may miss a whole number."""
+
 
 def suspects(problem: TerritoryProblem, settings: AllocationSettings, rules: Sequence[Atom]) -> Iterator[list[Atom]]:
     """Sets of ``rules`` that look as if they could not hold together, the smallest kinds first."""
     in_force = set(rules)
-    keys = dict(zip(problem.account_ids.tolist(), alike(problem).tolist(), strict=True))
-    for guess in (*_homeless(problem), *_split(problem), *_locked_above(problem, settings)):
-        guess = list(dict.fromkeys((rule, keys[key] if rule == "eligibility" else key) for rule, key in guess))
+    accounts = problem.account_ids.tolist()
+    keys = {
+        (name, account): first
+        for name in permissions(problem)
+        for account, first in zip(accounts, alike(problem, name).tolist(), strict=True)
+    }
+    for guess in (
+        *_homeless(problem),
+        *_split(problem),
+        *_locked_above(problem, settings),
+        *_no_whole_number(problem, settings),
+    ):
+        guess = list(dict.fromkeys((rule, keys.get((rule, key), key)) for rule, key in guess))
         kept = [atom for atom in guess if atom in in_force]
         if kept:
             yield kept
@@ -27,7 +41,7 @@ def suspects(problem: TerritoryProblem, settings: AllocationSettings, rules: Seq
 def _homeless(problem: TerritoryProblem) -> list[list[Atom]]:
     """Accounts that nobody may own: by eligibility, by inactive reps, by the lock to somebody who may not keep it."""
     holds = problem.owner[:, None] == np.arange(len(problem.rep_ids))
-    may = problem.eligible & active_reps(problem) & (holds | ~problem.locked[:, None])
+    may = suitable(problem) & active_reps(problem) & (holds | ~problem.locked[:, None])
     return [_of_account(problem, int(i)) for i in np.flatnonzero(~may.any(axis=1))[:MOST]]
 
 
@@ -35,7 +49,7 @@ def _of_account(problem: TerritoryProblem, account: int) -> list[Atom]:
     """Every permission that speaks of one account."""
     key = str(problem.account_ids[account])
     idle = [("active reps", str(rep)) for rep in problem.rep_ids[~active_reps(problem)]]
-    return [*idle, ("eligibility", key), ("locks", key)]
+    return [*idle, *((name, key) for name in permissions(problem)), ("locks", key)]
 
 
 def _split(problem: TerritoryProblem) -> list[list[Atom]]:
@@ -44,7 +58,7 @@ def _split(problem: TerritoryProblem) -> list[list[Atom]]:
     families, start = np.unique(problem.family[order], return_index=True)
     found = []
     holds = problem.owner[:, None] == np.arange(len(problem.rep_ids))
-    may = problem.eligible & active_reps(problem) & (holds | ~problem.locked[:, None])
+    may = suitable(problem) & active_reps(problem) & (holds | ~problem.locked[:, None])
     for members in np.split(order, start[1:]):
         if len(members) > 1 and not may[members].all(axis=0).any():
             first = str(problem.account_ids[members.min()])
@@ -65,4 +79,19 @@ def _locked_above(problem: TerritoryProblem, settings: AllocationSettings) -> li
             found.append([("hours", key), *locks])
         if settings.max_accounts is not None and len(mine) > settings.max_accounts:
             found.append([("maximum accounts", key), *locks])
+    return found[:MOST]
+
+
+def _no_whole_number(problem: TerritoryProblem, settings: AllocationSettings) -> list[list[Atom]]:
+    """Reps whose band on the number of accounts lies between two whole numbers, and all reps together."""
+    width = settings.bands.accounts
+    if width is None:
+        return []
+    reps, count = np.flatnonzero(active_reps(problem)), len(problem.account_ids)
+    fair = share_by_capacity(problem)[reps] * count
+    least, most = np.ceil(fair * (1 - width) - ROUNDING), np.floor(fair * (1 + width) + ROUNDING)
+    bands: list[Atom] = [("band of accounts", str(problem.rep_ids[r])) for r in reps]
+    found = [[atom] for atom, low, high in zip(bands, least, most, strict=True) if low > high]
+    if not found and (least.sum() > count or most.sum() < count):
+        found.append(bands)
     return found[:MOST]

@@ -91,8 +91,8 @@ def random_problem(seed: int, accounts: int, reps: int, *, hard: bool = True) ->
 def plans(problem: TerritoryProblem, settings: AllocationSettings) -> Iterator[Ints]:
     """Every plan [account] that breaks no rule, by brute force over the families."""
     _, family = np.unique(problem.family, return_inverse=True)
-    for choice in product(range(len(problem.rep_ids)), repeat=int(family.max()) + 1):
-        rep = np.array(choice)[family]
+    for choice in product(range(len(problem.rep_ids)), repeat=int(family.max(initial=-1)) + 1):
+        rep = np.array(choice, dtype=np.int64)[family]
         if not violations(problem, settings, rep):
             yield rep
 
@@ -102,12 +102,13 @@ def best_value(case: Case, linear: Linear) -> float:
     least = np.inf
     for rep in plans(case.problem, case.settings):
         plan = case.blocks.to_blocks(rep)
-        if _keeps_step(linear, plan):
+        if keeps_step(linear, plan):
             least = min(least, linear.value(plan))
     return least
 
 
-def _keeps_step(linear: Linear, plan: Ints) -> bool:
+def keeps_step(linear: Linear, plan: Ints) -> bool:
+    """Whether a plan [block] changes no book by more than the step."""
     changed = np.zeros(len(linear.base))
     moved: Bools = plan != linear.around
     np.add.at(changed, plan[moved], linear.step[np.arange(len(plan)), plan][moved])

@@ -11,16 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimization import pulp_model
-from optimization.audit import Evidence, audit, violations
+from optimization.audit import Evidence, Finding, audit, violations
 from optimization.futures import choose_paths, lay_out
 from optimization.linearise import by_chance, by_hours, by_money
 from optimization.plan import Infeasible, TerritoryPlan
+from optimization.problem import Ints
 from optimization.pulp_model import Effort, build, relax
-from optimization.rules import Case, build_case
+from optimization.restated import limits
+from optimization.rules import RULES, Case, build_case, rows_of
 from optimization.scores import Linear, build_goal
 from optimization.settings import AllocationSettings, Fairness
 from optimization.solve import solve
-from tests.territories import best_value, plans, random_problem
+from tests.ruled_territories import MOST_PLANS, Scored, every_plan, keeps_rules, objectives, ruled_problem
+from tests.territories import best_value, keeps_step, plans, random_problem
 
 ALL_RULES = AllocationSettings(
     max_moved_accounts_share=0.6,
@@ -36,8 +39,11 @@ EFFORT = Effort(0.0, 1000, np.inf)
 
 def linear_of(case: Case) -> tuple[Linear, float]:
     """Linear problem around the first plan that brute force finds, and its step."""
-    first = next(plans(case.problem, case.settings))
-    plan = case.blocks.to_blocks(first)
+    return linear_around(case, case.blocks.to_blocks(next(plans(case.problem, case.settings))))
+
+
+def linear_around(case: Case, plan: Ints) -> tuple[Linear, float]:
+    """Linear problem around a plan [block], and its step."""
     goal = build_goal(case, np.zeros(len(case.problem.rep_ids), dtype=bool))
     if case.settings.fairness == "attainment":
         futures = lay_out(case, choose_paths(len(case.problem.value), 1000))
@@ -84,6 +90,63 @@ def test_bound_is_never_above_the_true_optimum(
     rng = np.random.default_rng(seed)
     wild = {key: float(rng.normal(0, 2)) for key in relaxed.prices}
     assert audit(problem, wanted, rep, evidence_of(case, linear, step, wild)).bound <= best + 1e-7
+
+
+@pytest.mark.parametrize(("first", "number"), [(0, 15), pytest.param(100, 500, marks=pytest.mark.slow)])
+def test_certificates_hold_on_small_problems_with_every_rule(first: int, number: int) -> None:
+    """Brute force over all assignments, at most a million; a plan exists, since a hidden one keeps every rule."""
+    with_choice = 0
+    for seed in range(first, first + number):
+        problem, wanted = ruled_problem(seed)
+        fairness: Fairness = ("potential", "hours", "attainment")[seed % 3]
+        wanted = wanted.model_copy(update={"fairness": fairness})
+        everything = every_plan(problem)
+        assert len(everything) <= MOST_PLANS
+        kept = everything[keeps_rules(problem, wanted, everything)]
+        with_choice += len(kept) > 1
+        answer = solve(problem, wanted, seed)
+        assert isinstance(answer, TerritoryPlan), (seed, answer)
+        assert answer.certificate.feasible, (seed, answer.certificate.violations)
+        assert keeps_rules(problem, wanted, answer.rep[None])[0], seed
+        case = build_case(problem, wanted)
+        linear, step, finding = certificate_of(case, answer.rep)
+        at = case.blocks.order[case.blocks.start]  # an account of each block
+        best = objectives(Scored(linear.base, linear.gain, linear.cost, linear.goal), kept[:, at])
+        inside = np.array([keeps_step(linear, plan) for plan in kept[:, at]])
+        assert finding.bound <= best[inside].min() + 1e-7, seed
+        assert finding.objective == pytest.approx(linear.value(linear.around), abs=1e-6)
+        if fairness != "attainment":
+            assert step == np.inf
+            assert answer.certificate.bound <= best.min() + 1e-7, seed
+            assert answer.certificate.objective >= best.min() - 1e-6, seed
+    assert with_choice > number // 3
+
+
+def certificate_of(case: Case, rep: Ints) -> tuple[Linear, float, Finding]:
+    """Linear problem around a plan [account], its step, and what the audit says with the prices of the relaxation."""
+    linear, step = linear_around(case, case.blocks.to_blocks(rep))
+    relaxed = relax(case, build(case, linear, case.blocks.allowed), EFFORT)
+    return linear, step, audit(case.problem, case.settings, rep, evidence_of(case, linear, step, relaxed.prices))
+
+
+def test_limits_of_the_audit_are_the_rows_of_the_builders() -> None:
+    """Two statements of every rule, one over families merged and one over single accounts, mean the same."""
+    seen = set()
+    for seed in range(30):
+        problem, wanted = ruled_problem(seed)
+        case = build_case(problem, wanted)
+        rows = {(row.rule, row.key, row.rep): row for row in rows_of(case)}
+        found = {(limit.rule, limit.key, limit.rep): limit for limit in limits(problem, wanted)}
+        assert rows.keys() == found.keys()
+        for key, limit in found.items():
+            turn = 1.0 if rows[key].sense == "<=" else -1.0
+            assert (turn == -1.0) == limit.turned
+            np.testing.assert_allclose(turn * rows[key].coefficient, case.blocks.sums(limit.amount), atol=1e-6)
+            assert turn * rows[key].limit == pytest.approx(limit.most, abs=1e-6), key
+        seen |= {rule for rule, *_ in rows}
+        for rep in every_plan(problem)[:: max(1, case.blocks.allowed.shape[1] ** len(case.blocks) // 50)]:
+            assert (violations(problem, wanted, rep) == ()) == keeps_rules(problem, wanted, rep[None])[0], (seed, rep)
+    assert seen == {name for name, rule in RULES.items() if rule.rows is not None}
 
 
 def example() -> tuple[Case, Linear, dict[tuple[str, str], float]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimization.fairness import clustered_floor, expected_range, noise_floor, spread
-from optimization.kernels import Rating, Shortlist, offer_moves
+from optimization.kernels import Rating, Shortlist, least_unfairness, offer_moves
 from optimization.pools import pool_levels, pools_of
 from optimization.scores import Goal, fair_level, unfairness, unfairness_at
 
@@ -41,6 +41,23 @@ def test_fair_level_is_the_best_level(scores: list[float], half_band: float, flo
     grid = unfairness_at(values, np.linspace(0, 100, 2001), goal)
     assert unfairness(values, goal) <= grid.min() + 1e-9
     assert 0 <= fair_level(values, goal) <= 100
+
+
+@given(
+    st.lists(st.floats(0, 100), min_size=1, max_size=6), st.floats(0, 10), st.floats(0, 0.5), st.integers(0, 63),
+    st.floats(-20, 20),
+)  # fmt: skip
+def test_the_search_rates_plans_by_the_same_unfairness(
+    scores: list[float], half_band: float, floor: float, who: int, offset: float
+) -> None:
+    goal, values = goal_of(len(scores), half_band, floor), np.array(scores)
+    counted = np.array([bool(who >> r & 1) for r in range(len(scores))])
+    goal = replace(goal, counted=counted, extreme=counted & goal.extreme, offset=np.linspace(0, offset, len(scores)))
+    fast = least_unfairness(
+        values - goal.offset, (goal.counted, goal.extreme), goal.half_band, (goal.mean_weight, goal.floor_weight),
+        (goal.low, goal.high),
+    )  # fmt: skip
+    assert fast == pytest.approx(unfairness(values, goal), abs=1e-9)
 
 
 def test_scores_within_the_band_are_fair() -> None:

@@ -12,7 +12,7 @@ from optimization.audit import violations
 from optimization.infeasible import explain
 from optimization.plan import Infeasible, TerritoryPlan
 from optimization.problem import NONE, Ints, TerritoryProblem
-from optimization.settings import AllocationSettings
+from optimization.settings import AllocationSettings, Bands
 from optimization.solve import solve
 from tests.territories import problem_of, random_problem
 
@@ -194,3 +194,16 @@ def test_budget_against_the_minimum_of_accounts_offers_both_ways() -> None:
         violations(problem, wanted.model_copy(update={"max_moved_accounts_share": 0.5}), np.array([0, 0, 0, 1, 1, 1]))
         == ()
     )
+
+
+def test_a_band_between_two_whole_numbers_is_named_alone() -> None:
+    """39 accounts over reps of 1, 1 and 0.5 fte: 15.6, 15.6 and 7.8 are fair; 16, 15 and 8 are 3.85 percent off."""
+    problem = problem_of(np.full(39, 100.0), np.arange(39) % 3, np.full(3, 1000.0))
+    problem = replace(problem, capacity=np.array([1.0, 1.0, 0.5]))
+    wanted = AllocationSettings(bands=Bands(accounts=0.02), max_moved_accounts_share=None)
+    answer = explained(problem, wanted)
+    assert answer.status == "proven"
+    assert {len(conflict) for conflict in answer.conflicts} == {1}
+    assert answer.repairs == ("widen the band of accounts by 1.847 percent of the fair share",)
+    wider = wanted.model_copy(update={"bands": Bands(accounts=0.02 + 0.01847)})
+    assert isinstance(solve(problem, wider, 0), TerritoryPlan)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from optimization.audit import violations
-from optimization.problem import Ints, TerritoryProblem
+from optimization.problem import NONE, Ints, TerritoryProblem
 from optimization.resolve import lagrangian, resolve
 from optimization.rules import build_case, rows_of
 from optimization.settings import AllocationSettings
+from tests.ruled_territories import every_plan, keeps_rules, ruled_problem
 from tests.territories import problem_of, random_problem
 
 BANDED = AllocationSettings(
@@ -124,3 +125,27 @@ def test_no_price_makes_the_bound_too_high() -> None:
     for _ in range(200):
         prices = {(row.rule, row.key): float(rng.normal(0, 3)) for row in rows}
         assert lagrangian(case.blocks.allowed, changes, rows, prices) <= found.changes
+
+
+@pytest.mark.parametrize(("first", "number"), [(0, 8), pytest.param(200, 100, marks=pytest.mark.slow)])
+def test_with_every_rule_the_fewest_accounts_change(first: int, number: int) -> None:
+    changed = 0
+    for seed in range(first, first + number):
+        problem, wanted = ruled_problem(seed)
+        rng = np.random.default_rng(seed)
+        earlier = np.where(
+            rng.uniform(size=len(problem.owner)) < 0.7, problem.owner, rng.integers(-1, len(problem.rep_ids))
+        )
+        everything = every_plan(problem)
+        kept = everything[keeps_rules(problem, wanted, everything)]
+        case = build_case(problem, wanted)
+        stays = (earlier != NONE) & case.blocks.allowed[case.blocks.block, earlier]
+        fewest = int(((kept != earlier) & stays).sum(axis=1).min())
+        found = resolve(problem, wanted, earlier)
+        assert found is not None, seed
+        assert keeps_rules(problem, wanted, found.rep[None])[0], seed
+        assert found.changes == int(((found.rep != earlier) & stays).sum()), seed
+        assert found.bound <= fewest <= found.changes, seed
+        assert not found.exact or found.changes == fewest, seed
+        changed += found.changes
+    assert changed > 0

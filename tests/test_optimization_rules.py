@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from optimization.audit import violations
 from optimization.linearise import by_money
-from optimization.plan import TerritoryPlan
-from optimization.problem import NONE, TerritoryProblem
+from optimization.plan import Infeasible, TerritoryPlan
+from optimization.problem import NONE, PERMISSIONS, TerritoryProblem
 from optimization.pulp_model import build
 from optimization.rules import RULES, build_case
 from optimization.scores import build_goal
-from optimization.settings import AllocationSettings
+from optimization.settings import AllocationSettings, Bands
 from optimization.solve import solve
 from tests.territories import problem_of
 
@@ -34,6 +35,17 @@ def company(**changes: Any) -> TerritoryProblem:
     )
 
 
+def asking(**changes: Any) -> AllocationSettings:
+    """Settings with one rule."""
+    return NO_BUDGET.model_copy(update=changes)
+
+
+def permitting(name: str) -> dict[str, Any]:
+    """A further permission that keeps the second account from the second rep."""
+    pairs = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1], [1, 1, 1]], dtype=bool)
+    return {"permission_ids": np.array([name]), "permits": pairs[None]}
+
+
 EXAMPLES: dict[str, tuple[TerritoryProblem, AllocationSettings]] = {
     "coverage": (company(), NO_BUDGET),
     "eligibility": (company(eligible=np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1], [1, 1, 0]], dtype=bool)), NO_BUDGET),
@@ -47,6 +59,20 @@ EXAMPLES: dict[str, tuple[TerritoryProblem, AllocationSettings]] = {
     "moved accounts": (company(), NO_BUDGET.model_copy(update={"max_moved_accounts_share": 0.5})),
     "moved value": (company(), NO_BUDGET.model_copy(update={"max_moved_value_share": 0.3})),
     "move cost": (company(), NO_BUDGET.model_copy(update={"max_move_cost": 25.0})),
+    "moved accounts per rep": (company(), asking(max_moved_accounts_per_rep=1)),
+    "moved value per rep": (company(), asking(max_moved_value_share_per_rep=0.5)),
+    "move cost per rep": (company(), asking(max_move_cost_per_rep=25.0)),
+    "minimum hours": (company(), asking(min_hours=4.0)),
+    "minimum potential": (company(), asking(min_potential=150.0)),
+    "maximum potential": (company(), asking(max_potential=600.0)),
+    "band of revenue": (company(), asking(bands=Bands(revenue=0.2))),
+    "band of hours": (company(), asking(bands=Bands(hours=0.5))),
+    "band of accounts": (company(capacity=np.array([1.0, 0.5, 0.5])), asking(bands=Bands(accounts=0.25))),
+    "band of commission": (company(commission=np.full((4, 3), 0.25)), asking(bands=Bands(commission=0.5))),
+    "travel": (company(travel=np.outer([2.0, 1.0, 4.0, 3.0], [1.0, 2.0, 0.5])), asking(max_travel_km=5.0)),
+    "share for hires": (company(hire=np.array([False, False, True])), asking(hire_min_share=0.5)),
+    "accounts for hires": (company(hire=np.array([False, False, True])), asking(hire_min_accounts=1)),
+    **{name: (company(**permitting(name)), NO_BUDGET) for name in PERMISSIONS},
 }
 """A problem in which the rule, and no other besides coverage, has something to say."""
 
@@ -173,3 +199,90 @@ def test_accounts_without_owner_are_assigned_free_of_charge() -> None:
     assert set(plan.reason[:7]) == {"assigned: had no owner"}
     assert plan.move_cost.sum() == 0
     assert np.bincount(plan.rep).tolist() == [4, 4]
+
+
+def test_one_book_may_change_by_so_many_accounts() -> None:
+    """Leaving and joining count for each of the two books; three moves even the company, one is left."""
+    plan = plan_of(unfair(), asking(max_moved_accounts_per_rep=1))
+    assert np.bincount(plan.rep).tolist() == [6, 2]
+    two = unfair(owner=np.array([0] * 4 + [1] * 4), locked=np.array([True] * 3 + [False] + [True] * 3 + [False]))
+    swap = asking(max_moved_accounts_per_rep=1)
+    assert (plan_of(two, swap).rep == two.owner).all()
+    assert "moved accounts per rep: R0 has 2, the most is 1" in violations(
+        two, swap, np.array([0, 0, 0, 1, 1, 1, 1, 0])
+    )
+
+
+@pytest.mark.parametrize(("key", "number"), [("max_moved_value_share_per_rep", 0.26), ("max_move_cost_per_rep", 10.5)])
+def test_one_book_may_change_by_so_much_money(key: str, number: float) -> None:
+    plan = plan_of(unfair(), asking(**{key: number}))
+    assert (plan.rep != unfair().owner).sum() == 1
+
+
+def test_a_new_hire_may_be_filled_within_a_share_of_the_fair_share() -> None:
+    problem = unfair(owner=np.zeros(8, dtype=np.int64))
+    plan = plan_of(problem, asking(max_moved_value_share_per_rep=0.55))
+    assert np.bincount(plan.rep).tolist() == [6, 2]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"min_hours": 4.0},
+        {"min_potential": 330.0},
+        {"max_potential": 470.0},
+        {"bands": Bands(revenue=0.2)},
+        {"bands": Bands(hours=0.2)},
+        {"bands": Bands(accounts=0.2)},
+    ],
+)
+def test_least_most_and_bands_hold_where_moves_cost_more_than_fairness_is_worth(changes: dict[str, Any]) -> None:
+    costly = unfair(move_cost=np.full(8, 1e4))
+    assert sorted(np.bincount(plan_of(costly, asking(**changes)).rep)) == [4, 4]
+
+
+def test_bands_weigh_by_capacity() -> None:
+    problem = unfair(capacity=np.array([1.0, 1 / 3]), move_cost=np.full(8, 1e4))
+    assert np.bincount(plan_of(problem, asking(bands=Bands(accounts=0.1))).rep).tolist() == [6, 2]
+
+
+def test_commission_evens_where_rates_differ() -> None:
+    """Accounts pay the first rep three times as much, so equal commission needs a quarter of them there."""
+    rates = np.tile([0.3, 0.1], (8, 1))
+    problem = unfair(commission=rates, move_cost=np.full(8, 1e4))
+    plan = plan_of(problem, asking(bands=Bands(commission=0.6)))
+    mean = problem.value.mean(axis=0)
+    paid = np.bincount(plan.rep, mean * rates[np.arange(8), plan.rep])
+    assert (np.abs(paid - mean.sum() * 0.1) <= 0.6 * mean.sum() * 0.1 + 1e-6).all()
+
+
+def test_travel_fits() -> None:
+    travel = np.tile([1.0, 10.0], (8, 1))
+    plan = plan_of(unfair(travel=travel), asking(max_travel_km=20.0))
+    assert np.bincount(plan.rep).tolist() == [6, 2]
+
+
+def test_hires_get_their_share_from_those_above_theirs() -> None:
+    hire = np.array([False, True])
+    costly = unfair(owner=np.zeros(8, dtype=np.int64), move_cost=np.full(8, 1e4), hire=hire)
+    assert np.bincount(plan_of(costly, asking(hire_min_accounts=3)).rep).tolist() == [5, 3]
+    assert np.bincount(plan_of(costly, asking(hire_min_share=0.7)).rep).tolist() == [5, 3]
+    # half the accounts for ten elevenths of the quotas: the first rep has nothing to spare
+    poor = replace(costly, owner=np.repeat([0, 1], 4), quota=np.array([4000.0, 400.0]))
+    answer = solve(poor, asking(hire_min_accounts=3), 0)
+    assert isinstance(answer, Infeasible)
+    assert answer.conflicts == (("accounts for hires: R1",),)
+    assert answer.repairs == ("lower the minimum for hires by 3 accounts",)
+
+
+@pytest.mark.parametrize("name", PERMISSIONS)
+def test_permissions_hold_and_free_an_owner_who_may_not_keep(name: str) -> None:
+    permits = np.ones((1, 8, 2), dtype=bool)
+    permits[0, :5, 1] = False
+    problem = unfair(permission_ids=np.array([name]), permits=permits)
+    assert (plan_of(problem, NO_BUDGET).rep[:5] == 0).all()
+    permits = np.ones((1, 8, 2), dtype=bool)
+    permits[0, 0, 0] = False
+    plan = plan_of(replace(problem, permits=permits), asking(max_moved_accounts_share=0.0))
+    assert np.flatnonzero(plan.rep != problem.owner).tolist() == [0], "what must move is on nobody's budget"
+    assert plan.reason[0] == "moves: owner may not own it"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.planning.quotas import QuotaBook
-from engine.planning.territory_problem import PlanningRules, Span, build_problem, eligible, experience, sellers
+from engine.planning.territory_problem import PlanningRules, Span, build_problem, eligible, sellers
 from engine.simulation.outcomes import PlanningOutcomes
 from models.panel import NONE, Ints, Panel
 from optimization.problem import TerritoryProblem
@@ -92,15 +92,6 @@ def test_a_rep_who_leaves_within_the_horizon_has_less_capacity(panel: Panel) -> 
     end[1] = np.datetime64("2026-07-31")
     problem, _ = problem_of(replace(panel, reps=replace(panel.reps, end=end)))
     assert problem.capacity[1] / problem.capacity[0] == pytest.approx(31 / 92 * panel.reps.fte[1] / panel.reps.fte[0])
-
-
-def test_a_rep_without_sales_has_the_companys_mix(panel: Panel) -> None:
-    deals = replace(panel.deals, rep=np.zeros_like(panel.deals.rep))
-    orders = replace(panel.orders, rep=np.zeros_like(panel.orders.rep))
-    mix = experience(replace(panel, deals=deals, orders=orders))
-    np.testing.assert_allclose(mix[1], mix[2])
-    np.testing.assert_allclose(mix[0], mix[1])  # all sales are rep 0's, so the company's mix is
-    np.testing.assert_allclose(mix.sum(axis=1), 1.0)
 
 
 def test_verification_never_sees_the_planning_paths(panel: Panel) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.planning.quotas import QuotaBook, capacity
+from engine.planning.similarity import leads, learned, similarity
 from engine.simulation.outcomes import PlanningOutcomes
 from models.panel import NONE, Bools, Floats, Ints, Panel
 from optimization.problem import TerritoryProblem
@@ -18,7 +19,7 @@ class PlanningRules:
     ----------
     eligibility : "any" rep, reps of the account's "region", or of its "territory"
     disruption : share of first-year revenue lost when a customer changes rep
-    experience_effect : largest relative gain of revenue from a rep's experience with accounts like this one
+    experience_effect : prior mean of the relative gain of revenue from experience with accounts like this one
     hours_per_fte : selling hours a full-time rep has per month
     """
 
@@ -115,32 +116,13 @@ def _place(panel: Panel, territory: Ints, scope: str) -> Ints:
 def account_fit(panel: Panel, reps: Ints, owner: Ints, rules: PlanningRules) -> Floats:
     """[account, rep] revenue multiplier of an account under each rep: 1 for its present rep.
 
-    Another rep loses the disruption share and gains or loses with experience: the rep's share of past won revenue in
-    the account's segment against the company's, shrunk by one average rep-year of revenue. Star performance itself does
-    not carry over (Groysberg 2010, Chasing Stars), so it is left out on purpose.
+    Another rep loses the disruption share, and gains or loses with experience of accounts like this one against the
+    present rep's; see `engine.planning.similarity`.
     """
-    mix = experience(panel)[reps]
-    company = mix.mean(axis=0, keepdims=True)
-    lead = np.column_stack([mix - company, np.zeros(len(reps))])  # the last column serves accounts without a segment
-    similarity = 1.0 + rules.experience_effect * lead[:, panel.accounts.segment].T
-    moved = np.where((panel.accounts.owner != NONE)[:, None], (1.0 - rules.disruption) * similarity, similarity)
+    lead = leads(panel)
+    effect = learned(panel, lead, rules.experience_effect)
+    similar = similarity(lead, panel.accounts.owner, effect.value)[:, reps]
+    moved = np.where((panel.accounts.owner != NONE)[:, None], (1.0 - rules.disruption) * similar, similar)
     held = np.flatnonzero(owner != NONE)
     moved[held, owner[held]] = 1.0
     return moved
-
-
-def experience(panel: Panel) -> Floats:
-    """[rep, segment] share of each segment in a rep's won revenue, shrunk to the company's mix."""
-    segments = max(len(panel.segments), 1)
-    revenue = np.zeros((len(panel.reps.labels), segments))
-    won = np.isfinite(panel.deals.won_amount) & (panel.deals.account != NONE) & (panel.deals.rep != NONE)
-    known = (panel.orders.account != NONE) & (panel.orders.rep != NONE)
-    rows = np.concatenate([panel.deals.rep[won], panel.orders.rep[known]])
-    columns = panel.accounts.segment[np.concatenate([panel.deals.account[won], panel.orders.account[known]])]
-    money = np.concatenate([panel.deals.won_amount[won], panel.orders.amount[known]]).clip(min=0.0)
-    np.add.at(revenue, (rows, columns), money)
-    company = revenue.sum(axis=0)
-    if company.sum() == 0:
-        return np.full_like(revenue, 1.0 / segments)
-    pseudo = company.sum() / max(len(panel.reps.labels), 1) * company / company.sum()
-    return (revenue + pseudo) / (revenue + pseudo).sum(axis=1, keepdims=True)
