@@ -7,23 +7,33 @@ where the plan sends it. A group is a sample of the posterior, not one draw: the
 counted on the few paths it has. The search starts from the plan, so a tie counts for it.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from optimization.futures import chances, lay_out, margins
+from optimization.futures import Futures, chances, lay_out, margins
 from optimization.pools import pool_levels, pools_of
 from optimization.problem import Floats, Ints
 from optimization.rules import Case
 from optimization.scores import Goal
 from optimization.search import improve_on_paths
 
+type Improve = Callable[[Case, Goal, Futures, Ints, float], tuple[Ints, bool]]
+"""Improves a plan [block] until a deadline, and says whether it ended by itself."""
+
 LEAST_PATHS = 100
 """Fewest paths of a group: below, a chance has a standard error of five points by counting alone."""
 
 
-def confidence(case: Case, goal: Goal, plan: Ints, deadline: float) -> tuple[Floats, bool]:
+def confidence(
+    case: Case, goal: Goal, plan: Ints, deadline: float, improve: Improve | None = None
+) -> tuple[Floats, bool]:
     """[account] share of the groups of posterior draws in which the account also goes where ``plan`` [block] sends it.
+
+    Parameters
+    ----------
+    improve : improves a plan for the chances on some paths; by default moves and trades of any block
 
     Returns
     -------
@@ -40,6 +50,9 @@ def confidence(case: Case, goal: Goal, plan: Ints, deadline: float) -> tuple[Flo
         level = pool_levels(chances(margins(futures, plan)), goal, pool)
         common = float(level[goal.counted].mean()) if goal.counted.any() else 0.0
         own = replace(goal, offset=np.where(goal.counted, level - common, 0.0))
-        found, ended = improve_on_paths(case, own, futures, plan, deadline, thorough=False)
+        if improve is None:
+            found, ended = improve_on_paths(case, own, futures, plan, deadline, thorough=False)
+        else:
+            found, ended = improve(case, own, futures, plan, deadline)
         same, on_time = same + (found == plan), on_time and ended
     return (same / groups)[case.blocks.block], on_time

@@ -1,29 +1,37 @@
 """The way from a problem to a plan: start, rounds of linearising and solving, improvement on the paths, certificate."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from optimization import linearise
+from optimization.aim import aimed
 from optimization.audit import Evidence, audit, violations
 from optimization.checks import check
 from optimization.confidence import confidence
 from optimization.fairness import attained, clustered_floor, p_attain, present_owner, spread
 from optimization.families import active_reps
-from optimization.futures import Futures, chances, choose_paths, lay_out, margins
+from optimization.futures import Futures, choose_paths, lay_out
 from optimization.infeasible import explain
+from optimization.large_scale.fair_relaxation import relax_columns
+from optimization.large_scale.focus import a_few_handfuls
+from optimization.large_scale.paths import chance_large, first_large, rounds_large, searching, sums_large
 from optimization.levels import levels_of
 from optimization.plan import Certificate, Infeasible, TerritoryPlan
-from optimization.pools import pool_levels, pools_of
+from optimization.pools import pools_of
 from optimization.problem import NONE, Floats, Ints, TerritoryProblem
-from optimization.pulp_model import SOLVER, Effort, Solution, build, relax, solve_integral
+from optimization.pulp_model import SOLVER, Solution, build, solve_integral
 from optimization.reasons import reasons
+from optimization.relaxation import relax_model
 from optimization.rounding import Question, solve_near_relaxation
 from optimization.rules import Case, build_case
-from optimization.scores import Goal, Linear, build_goal, pair_costs, unfairness
+from optimization.scores import Linear, build_goal
 from optimization.search import LEAST_GAIN, improve_linear, improve_on_paths
 from optimization.settings import AllocationSettings
+from optimization.work import Found, Work, goal_around, present, worth
+
+__all__ = ["Found", "Work", "certified", "certified_by_chance", "first_plan", "rounds", "solve"]
 
 STAY_POINTS = 1.0
 """Points an account's move costs while a first plan that keeps the rules is sought: the present plan is only mended."""
@@ -44,28 +52,8 @@ BOUND_KIND = {
 }
 """Which quantity objective, bound and gap speak of."""
 
-
-@dataclass(frozen=True)
-class Found:
-    """A plan [block] and whether no clock had a part in it."""
-
-    plan: Ints
-    repeatable: bool
-
-
-@dataclass(frozen=True)
-class Work:
-    """A case, when the work must end, and the seed of the solver."""
-
-    case: Case
-    deadline: float
-    seed: int
-
-    @property
-    def effort(self) -> Effort:
-        """Effort of one integer program."""
-        settings = self.case.settings
-        return Effort(settings.mip_gap, settings.mip_nodes, self.deadline, self.seed)
+LARGE_KIND = "; prices from column generation over all allowed pairs"
+"""Said of the bound of the large path."""
 
 
 def solve(problem: TerritoryProblem, settings: AllocationSettings, seed: int) -> TerritoryPlan | Infeasible:
@@ -80,28 +68,28 @@ def solve(problem: TerritoryProblem, settings: AllocationSettings, seed: int) ->
         The arrays do not describe a problem; every fault is listed.
     """
     check(problem)
-    work = Work(build_case(problem, settings), time.monotonic() + settings.time_limit, seed)
-    first = first_plan(work)
+    began = time.monotonic()
+    work = Work(build_case(problem, settings), began + settings.time_limit, seed)
+    early = searching(work, began) if work.large else work
+    first = first_plan(early)
     if first is None:
         return explain(problem, settings)
+    work, early = (aimed(one, first.plan) for one in (work, early))
+    if work.large:
+        return _by_large_path(work, early, first)
     if settings.fairness == "attainment":
         return _by_chance(work, first)
     return _by_sums(work, first)
 
 
-def _present(case: Case) -> Ints | None:
-    """Present plan [block] if it keeps every rule."""
-    owner = case.problem.owner
-    broken = violations(case.problem, case.settings, owner)
-    return None if broken else case.blocks.to_blocks(owner)
-
-
 def first_plan(work: Work) -> Found | None:
     """Present plan, or mended with few moves where it breaks a rule; None when no plan was found."""
     case = work.case
-    present = _present(case)
-    if present is not None:
-        return Found(present, repeatable=True)
+    if work.large:
+        return first_large(work)
+    found = present(case)
+    if found is not None:
+        return Found(found, repeatable=True)
     if not case.blocks.allowed.any(axis=1).all():
         return None
     goal = build_goal(case, np.zeros(len(case.problem.rep_ids), dtype=bool))
@@ -125,6 +113,18 @@ def _kept(case: Case, answer: Solution, start: Ints | None) -> Found | None:
     if answer.plan is not None and not violations(case.problem, case.settings, case.blocks.to_accounts(answer.plan)):
         return Found(answer.plan, repeatable)
     return None if start is None else Found(start, repeatable)
+
+
+def _by_large_path(work: Work, early: Work, first: Found) -> TerritoryPlan:
+    """Plan of the large path; ``early`` is the work with the deadline of the search."""
+    case, fairness = work.case, work.case.settings.fairness
+    if fairness == "attainment":
+        found, futures, interval = chance_large(early, first)
+        return certified_by_chance(work, futures, interval, found)
+    goal = build_goal(case, np.zeros(len(case.problem.rep_ids), dtype=bool))
+    make = linearise.by_money if fairness == "potential" else linearise.by_hours
+    found = sums_large(early, make(case, goal, first.plan), first)
+    return certified(work, found, make(case, goal, found.plan), np.inf)
 
 
 def _by_sums(work: Work, first: Found) -> TerritoryPlan:
@@ -151,41 +151,23 @@ def _by_chance(work: Work, first: Found) -> TerritoryPlan:
     if futures.paths < paths:
         futures = lay_out(case, np.arange(paths))
         plan, ended = improve_on_paths(
-            case, _goal(work, futures, interval, found.plan), futures, found.plan, work.deadline
+            case, goal_around(work, futures, interval, found.plan), futures, found.plan, work.deadline
         )
         found = _loosened(work, futures, interval, Found(plan, found.repeatable and ended))
-    plan = min((found.plan, first.plan), key=lambda one: _worth(work, futures, interval, one))
+    plan = min((found.plan, first.plan), key=lambda one: worth(work, futures, interval, one))
     return certified_by_chance(work, futures, interval, Found(plan, found.repeatable))
 
 
 def certified_by_chance(work: Work, futures: Futures, interval: tuple[Floats, Floats], found: Found) -> TerritoryPlan:
     """Certificate of a plan by the chances of quota around it, and how sure it is of each account."""
     case, step = work.case, work.case.settings.step_share
-    goal = _goal(work, futures, interval, found.plan)
+    goal = goal_around(work, futures, interval, found.plan)
     linear = linearise.by_chance(case, goal, futures, found.plan, step)
-    sure, on_time = confidence(case, goal, found.plan, work.deadline)
-    answer = certified(work, Found(found.plan, found.repeatable and on_time), linear, step)
-    return replace(answer, confidence=sure)
-
-
-def _goal(work: Work, futures: Futures, interval: tuple[Floats, Floats], plan: Ints) -> Goal:
-    """Goal around a plan [block]: the level of each pool, and who cannot reach it."""
-    goal = build_goal(work.case, np.zeros(len(interval[0]), dtype=bool))
-    level = pool_levels(chances(margins(futures, plan)), goal, pools_of(work.case.blocks.allowed))
-    goal = build_goal(work.case, linearise.saturated(work.case, interval, level))
-    common = float(level[goal.counted].mean()) if goal.counted.any() else 0.0
-    return replace(goal, offset=np.where(goal.counted, level - common, 0.0))
-
-
-def _worth(work: Work, futures: Futures, interval: tuple[Floats, Floats], plan: Ints) -> float:
-    """Objective of a plan [block] under the goal around itself, points."""
-    return _simulated(work.case, _goal(work, futures, interval, plan), futures, plan)
-
-
-def _simulated(case: Case, goal: Goal, futures: Futures, plan: Ints) -> float:
-    """Objective of a plan [block] with the chances of quota counted on the paths, points."""
-    cost = pair_costs(case)[np.arange(len(plan)), plan].sum()
-    return unfairness(chances(margins(futures, plan)), goal) + float(cost)
+    answer = certified(work, found, linear, step)
+    # after the certificate: where time is short, the bound has it
+    sure, on_time = confidence(case, goal, found.plan, work.deadline, a_few_handfuls if work.large else None)
+    repeatable = answer.certificate.repeatable and on_time
+    return replace(answer, confidence=sure, certificate=replace(answer.certificate, repeatable=repeatable))
 
 
 def rounds(work: Work, futures: Futures, interval: tuple[Floats, Floats], first: Found) -> Found:
@@ -195,19 +177,21 @@ def rounds(work: Work, futures: Futures, interval: tuple[Floats, Floats], first:
     step of the next; two in a row end the work. Integer programs of the linear stand-ins are not worth their time here:
     rounding and moves on the paths reached as good chances in a twentieth of it.
     """
+    if work.large:
+        return rounds_large(work, futures, interval, first)
     case, step, failed = work.case, work.case.settings.step_share, 0
-    goal = _goal(work, futures, interval, first.plan)
+    goal = goal_around(work, futures, interval, first.plan)
     plan, repeatable = improve_on_paths(case, goal, futures, first.plan, work.deadline, thorough=False)
     around = first.plan
     for number in range(case.settings.rounds):
-        goal = _goal(work, futures, interval, plan)
+        goal = goal_around(work, futures, interval, plan)
         make = linearise.by_chance if number else linearise.by_normal
         found = _optimise(work, make(case, goal, futures, around, step), around, 0)
         if found is None:
             return Found(plan, repeatable=False)
         tried, ended = improve_on_paths(case, goal, futures, found.plan, work.deadline, thorough=False)
         around, repeatable = tried, repeatable and found.repeatable and ended
-        if _worth(work, futures, interval, tried) < _worth(work, futures, interval, plan) - LEAST_GAIN:
+        if worth(work, futures, interval, tried) < worth(work, futures, interval, plan) - LEAST_GAIN:
             plan, failed = tried, 0
             continue
         step, failed = step / 2, failed + 1
@@ -226,11 +210,11 @@ def _loosened(work: Work, futures: Futures, interval: tuple[Floats, Floats], fou
     for share in MONEY_SHARES:
         weights = own.model_copy(update={"move_cost": share * own.move_cost, "potential": share * own.potential})
         loose = replace(case, settings=case.settings.model_copy(update={"weights": weights}))
-        goal = _goal(work, futures, interval, plan)
+        goal = goal_around(work, futures, interval, plan)
         away, on_time = improve_on_paths(loose, goal, futures, plan, work.deadline, thorough=False)
         tried, ended = improve_on_paths(case, goal, futures, away, work.deadline, thorough=False)
         repeatable = repeatable and on_time and ended
-        if _worth(work, futures, interval, tried) < _worth(work, futures, interval, plan) - LEAST_GAIN:
+        if worth(work, futures, interval, tried) < worth(work, futures, interval, plan) - LEAST_GAIN:
             plan = tried
     return Found(plan, repeatable)
 
@@ -238,7 +222,8 @@ def _loosened(work: Work, futures: Futures, interval: tuple[Floats, Floats], fou
 def certified(work: Work, found: Found, linear: Linear, step_share: float) -> TerritoryPlan:
     """Verify a plan on the fresh paths, recheck it and its bound from raw arrays, and put it into words."""
     case, problem, settings = work.case, work.case.problem, work.case.settings
-    relaxed = relax(case, build(case, linear, case.blocks.allowed), work.effort)
+    relaxer = relax_columns if work.large else relax_model
+    relaxed = found.relaxed or relaxer(case, linear, (), work.effort)
     rep = case.blocks.to_accounts(found.plan)
     evidence = Evidence(case.blocks.block, linear.goal, linear.gain, step_share, relaxed.prices)
     finding = audit(problem, settings, rep, evidence)
@@ -247,14 +232,14 @@ def certified(work: Work, found: Found, linear: Linear, step_share: float) -> Te
     rows: tuple[dict[str, float | str], ...] = ()
     saturated = linear.goal.counted & ~linear.goal.extreme
     if settings.fairness == "attainment" and not finding.violations:
-        levels = levels_of(case, linear, rep, step_share, work.effort)
+        levels = levels_of(case, linear, rep, step_share, work.effort, relaxer)
         rows, saturated = levels.rows, levels.saturated
     gap = (finding.objective - finding.bound) / max(abs(finding.objective), 1e-9)
     certificate = Certificate(
         objective=finding.objective,
         bound=finding.bound,
         bound_solver=relaxed.bound,
-        bound_kind=BOUND_KIND[settings.fairness].format(step=settings.step_share),
+        bound_kind=BOUND_KIND[settings.fairness].format(step=settings.step_share) + LARGE_KIND * work.large,
         gap=gap,
         levels=({"name": "weighted objective, points", "value": finding.objective, "bound": finding.bound}, *rows),
         feasible=not finding.violations,
