@@ -247,3 +247,11 @@ def replacements(name: str, found: list[Replaced], frames: Frames) -> list[DataI
         worth = _at_stake(name, frames, item.rows) if count else 0.0
         issues.append(DataIssue(name, "", f"replaced {item.column}", "note", OPERATIONS, worth, action))
     return issues
+
+
+def left_out(source: SourceTable) -> list[DataIssue]:
+    """Rows of a file that are no records of its table."""
+    return [
+        DataIssue(source.name, "", "no record", "note", OPERATIONS, 0.0, f"{count:,} rows left out: {why}")
+        for why, count in source.left_out.items()
+    ]

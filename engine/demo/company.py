@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from engine.demo import tables, world
+from engine.demo import daily_work, tables, world
 from engine.demo.accounts import make_accounts
 from engine.demo.arrivals import make_new_deals
 from engine.demo.clock import FIRST_DAY, LAST_DAY, MONTHS
@@ -84,7 +84,14 @@ def demo_company(seed: int) -> DemoCompany:
         "quotas": tables.quotas_table(people, quotas),
         "rep_forecasts": tables.calls_table(people, calls),
     }
-    never = tables.opportunity_ids(len(new))[course.never]
+    ids = tables.opportunity_ids(len(new))
+    frames |= {
+        "leads": daily_work.leads_table(_stream(seed, "leads"), people, new, ids),
+        "activities": daily_work.activities_table(_stream(seed, "activities"), people, accounts, (new, course), ids),
+        "contracts": daily_work.contracts_table(_stream(seed, "contracts"), accounts, order_truth),
+        "rep_hours": daily_work.hours_table(_stream(seed, "hours"), people),
+    }
+    never = ids[course.never]
     return DemoCompany(frames, DemoTruth(closing, amounts, arrivals, order_truth, human, never))
 
 
