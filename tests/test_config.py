@@ -83,6 +83,7 @@ def test_the_examples_for_real_data_ask_for_their_root_and_find_every_column(
     config = load_config(path, [f"data.root={root}"])
     assert isinstance(config.data, TablesData)
     for table in config.data.tables.values():
+        assert table.path is not None
         assert set(table.columns.values()) <= set(header(root / table.path)), table.path
 
 
@@ -432,3 +433,16 @@ def test_whatever_a_key_holds_is_taken_or_refused_with_reasons(tmp_path: Path, c
 def test_any_bytes_are_refused_with_reasons(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InputRefusedError):
         load_config(written(tmp_path, content))
+
+
+def test_no_protected_attribute_enters_a_forecast(tmp_path: Path) -> None:
+    people = {"path": "reps.csv", "columns": {"id": "Id", "role": "Gender__c", "territory": "dateOfBirth"}}
+    accounts = {"path": "accounts.csv", "columns": {"id": "Id", "segment": "Health", "industry": "religion"}}
+    data = {**TABLES_GOOD, "tables": {**TABLES_GOOD["tables"], "reps": people, "accounts": accounts}}
+    for path in ("bookings.csv", "reps.csv", "accounts.csv"):
+        (tmp_path / path).touch()
+    said = [text for text in complaints(tmp_path, {**GOOD, "data": data}) if "protected attribute" in text]
+    assert len(said) == 3
+    assert "accounts.columns.industry" in said[0]
+    assert "data.tables.reps.columns.role: got `Gender__c`, which speaks of gender" in said[1]
+    assert "dateOfBirth" in said[2]

@@ -13,7 +13,12 @@ from engine.config.rules import findings
 from engine.config.schema import RunConfig
 from engine.errors import InputRefusedError, Problem
 
-RELATIVE_TO_CONFIG: tuple[KeyPath, ...] = (("data", "root"), ("decisions",))
+RELATIVE_TO_CONFIG: tuple[KeyPath, ...] = (
+    ("data", "root"),
+    ("decisions",),
+    ("accepted_plan",),
+    ("crm", "territory_associations"),
+)
 """Paths that start from the folder of the config file; from the working directory when the command line gives them."""
 
 NOT_IN_RESULTS = ("output", "tracking")
@@ -72,8 +77,10 @@ def hashable(config: RunConfig) -> dict[str, Any]:
     """`resolved` without the places of files: their contents count, not where they lie."""
     values = resolved(config)
     values.pop("decisions")
+    values.pop("accepted_plan")
     values.pop("backtest")  # what a backtest found counts, not what was asked of it
-    values["data"].pop("root", None)
+    for place in ("root", "url", "password_env"):
+        values["data"].pop(place, None)
     return values
 
 

@@ -7,10 +7,12 @@ import codecs
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
-from engine.config.data import TABLES, TableConfig, TablesData
+from engine.config.data import TABLES, FileConfig, TableConfig, TablesData
 from engine.config.horizon import MONTHS_IN, Horizon
 from engine.config.problems import nearest, shown
+from engine.config.protected import OF_PEOPLE, protected_words
 from engine.config.reading import KeyPath
 from engine.config.schema import RunConfig
 
@@ -83,6 +85,13 @@ def _something_left_to_plan(config: RunConfig) -> Iterator[Finding]:
         yield Finding(("allocation", "horizon"), f"an end on {horizon.end}", allowed, mend)
 
 
+def _plan_takes_effect_in_its_horizon(config: RunConfig) -> Iterator[Finding]:
+    day, horizon = config.allocation.effective_date, config.planning_horizon
+    if day is not None and (day.day != 1 or not horizon.start <= day <= horizon.end):
+        allowed = f"the first day of a month from {horizon.start} to {horizon.end}, where the plan is judged"
+        yield Finding(("allocation", "effective_date"), str(day), allowed, "take such a day, or remove the key")
+
+
 def _stages_are_distinct(config: RunConfig) -> Iterator[Finding]:
     names = [stage.name for stage in config.stages]
     for index, name in enumerate(names):
@@ -94,7 +103,7 @@ def _root_is_there(config: RunConfig) -> Iterator[Finding]:
     data = config.data
     if not isinstance(data, TablesData):
         return
-    relative = [table for table in data.tables.values() if not table.path.is_absolute()]
+    relative = [table for table in data.tables.values() if table.path is not None and not table.path.is_absolute()]
     if data.root is None and relative:
         mend = "add `root` to `data`, or give it by --set data.root=PATH"
         yield Finding(("data", "root"), "nothing", f"the folder that holds {relative[0].path}", mend)
@@ -119,6 +128,18 @@ def _columns_are_known(config: RunConfig) -> Iterator[Finding]:
         for column in sorted(set(table.columns) & set(table.constants)):
             path: KeyPath = ("data", "tables", name, "constants", column)
             yield Finding(path, "a constant for a mapped column", "one of the two", "remove it here or from `columns`")
+
+
+def _no_protected_attribute(config: RunConfig) -> Iterator[Finding]:
+    if not isinstance(config.data, TablesData):
+        return
+    for name, table in config.data.tables.items():
+        for column, theirs in table.columns.items():
+            words = [word for word in protected_words(str(theirs)) if name == "reps" or word not in OF_PEOPLE]
+            if words:
+                path: KeyPath = ("data", "tables", name, "columns", column)
+                came, allowed = f"`{theirs}`, which speaks of {words[0]}", "columns that are no protected attribute"
+                yield Finding(path, came, allowed, "leave it out: neither forecast nor plan may rest on it")
 
 
 def _unknown_column(path: KeyPath, column: str, theirs: object = None) -> Iterator[Finding]:
@@ -147,8 +168,43 @@ def _replacements_have_a_table(config: RunConfig) -> Iterator[Finding]:
 def _files_can_be_read(config: RunConfig) -> Iterator[Finding]:
     if isinstance(config.data, TablesData):
         for name, table in config.data.tables.items():
-            for key, came, allowed, mend in _file_format(name, table):
+            for key, came, allowed, mend in (*_file_format(name, table), *_place(table, config.data.url)):
                 yield Finding(("data", "tables", name, key), shown(came), allowed, mend)
+
+
+def _place(table: FileConfig, url: str | None) -> Iterator[tuple[str, object, str, str]]:
+    """Key, value, what is allowed and how to mend it, where a table has no place or two."""
+    if table.path is None and table.table is None and table.query is None:
+        yield "path", None, "a file, or `table` or `query` of a database", "add one of them"
+    if table.table is not None and table.query is not None:
+        yield "query", table.query, "`table` or `query`, not both", "remove one of the two"
+    elif table.path is None and table.table is not None and url is None:
+        yield "table", table.table, "a table of the database in data.url, or of a .duckdb file", "add data.url or path"
+    inside = table.path is not None and table.path.suffix in (".duckdb", ".ddb")
+    if table.path is not None and inside != (table.table is not None or table.query is not None):
+        mend = "add `table` or `query`" if inside else "give a .duckdb file, or leave `path` out"
+        yield "path", str(table.path), "a .duckdb file with `table` or `query`, or any other file without them", mend
+
+
+def _no_password(config: RunConfig) -> Iterator[Finding]:
+    """A config is stored with every run: it must hold no secret, and nothing that loads code."""
+    if not isinstance(config.data, TablesData) or config.data.url is None:
+        return
+    parts = urlsplit(config.data.url)
+    secret = "@" in parts.netloc and ":" in parts.netloc.rpartition("@")[0]
+    keys = {key.casefold() for key, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if secret or keys & set(SECRET_KEYS):
+        mend = "take it out and name an environment variable with data.password_env"
+        yield Finding(("data", "url"), "a URL with a password", "a URL without one: configs are kept with runs", mend)
+    elif keys & set(CODE_KEYS):
+        yield Finding(("data", "url"), "a URL that loads a plugin", "a URL that names a database", "take it out")
+    elif not parts.scheme:
+        yield Finding(("data", "url"), "a text without a scheme", "e.g. postgresql+psycopg://user@host/crm", "mend it")
+
+
+SECRET_KEYS = ("password", "passwd", "pwd", "token", "access_token", "secret", "odbc_connect", "sslpassword")
+CODE_KEYS = ("plugin", "plugins", "creator", "module", "init_command", "options", "service")
+"""Keys of a URL's query that hold secrets, and that run something on connecting."""
 
 
 def _file_format(name: str, table: TableConfig) -> Iterator[tuple[str, object, str, str]]:
@@ -161,16 +217,21 @@ def _file_format(name: str, table: TableConfig) -> Iterator[tuple[str, object, s
         yield "decimal", table.decimal, "another character than the separator", "set `separator`, often to ;"
     if table.date_format is not None and "%" not in table.date_format:
         yield "date_format", table.date_format, "codes of strptime such as %d/%m/%Y", "write it in these codes"
-    if table.sheet is not None and table.path.suffix != ".xlsx":
+    if table.sheet is not None and (table.path is None or table.path.suffix != ".xlsx"):
         yield "sheet", table.sheet, "a sheet of an .xlsx file", "remove it"
     if table.period is not None and name != "quotas":
         yield "period", table.period, "nothing outside quotas", "remove it"
 
 
-def _decisions_exist(config: RunConfig) -> Iterator[Finding]:
-    if config.decisions is not None and not Path(config.decisions).is_file():
-        mend = "check the path, or remove the key"
-        yield Finding(("decisions",), shown(str(config.decisions)), "a file that exists", mend)
+def _files_of_people_exist(config: RunConfig) -> Iterator[Finding]:
+    named = {
+        ("decisions",): config.decisions,
+        ("accepted_plan",): config.accepted_plan,
+        ("crm", "territory_associations"): config.crm.territory_associations,
+    }
+    for key, path in named.items():
+        if path is not None and not Path(path).is_file():
+            yield Finding(key, shown(str(path)), "a file that exists", "check the path, or remove the key")
 
 
 def _weeks_lie_in_the_horizon(config: RunConfig) -> Iterator[Finding]:
@@ -188,12 +249,15 @@ RULES = (
     Rule((("allocation", "horizon"), ("calendar",)), _plan_starts_a_period),
     Rule((("as_of",), ("horizon",)), _something_left_to_forecast),
     Rule((("as_of",), ("allocation", "horizon")), _something_left_to_plan),
+    Rule((("horizon",), ("allocation",)), _plan_takes_effect_in_its_horizon),
     Rule((("stages",),), _stages_are_distinct),
     Rule((("data", "source"),), _root_is_there),
     Rule((("data", "source"),), _revenue_is_there),
     Rule((("data", "source"),), _columns_are_known),
+    Rule((("data", "source"),), _no_protected_attribute),
     Rule((("data", "source"),), _replacements_have_a_table),
     Rule((("data", "source"),), _files_can_be_read),
-    Rule((("decisions",),), _decisions_exist),
+    Rule((("data", "source"), ("data", "url")), _no_password),
+    Rule((("decisions",), ("accepted_plan",), ("crm",)), _files_of_people_exist),
 )
 """Every rule with the keys it reads."""

@@ -3,6 +3,14 @@
 import numpy as np
 import pandas as pd
 
+NUMBER = r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+(?=\.))(?:\.\d+)?(?:[eE][+-]?\d{1,3})?"
+COMMA_NUMBER = r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?"
+"""A number with decimal point (thousands may be marked only when the point follows), and with decimal comma."""
+
+TRUE = ("true", "yes", "y", "1", "ja", "j", "wahr", "waar", "oui", "vrai")
+FALSE = ("false", "no", "n", "0", "", "nein", "nee", "falsch", "onwaar", "non", "faux")
+"""Words of the programs that write exports; case does not count."""
+
 
 def texts_of(cells: pd.Series) -> pd.Series:
     """Stripped texts, empty where missing; whole numbers without a decimal point, so that ids match across files."""

@@ -13,7 +13,7 @@ from engine.data.sources import SourceTable
 from engine.data.tables import StageOrder, column, event_span, members
 from engine.errors import Problem
 
-UNIQUE = ("opportunities", "accounts", "reps", "territories", "products")
+UNIQUE = ("opportunities", "accounts", "reps", "territories", "products", "leads")
 """Tables whose `id` may occur once only."""
 
 NEAR = 75.0
@@ -47,7 +47,7 @@ def check(sources: Sources, frames: Frames, stages: StageOrder) -> list[Problem]
     if "quotas" in sources:
         problems += _quotas_without_key(sources["quotas"], frames["quotas"])
         problems += _overlapping_quotas(sources["quotas"], frames["quotas"])
-    for name, first, last in (("reps", "start", "end"), ("quotas", "start", "end")):
+    for name, first, last in (("reps", "start", "end"), ("quotas", "start", "end"), ("contracts", "start", "end")):
         if name in sources and {first, last} <= set(frames[name]):
             frame = frames[name]
             problems += _order(sources[name], frame, (first, last))
@@ -145,7 +145,7 @@ def _contradictions(table: SourceTable, frame: pd.DataFrame, stages: StageOrder)
 def _won_for_nothing(table: SourceTable, frames: Frames) -> list[Problem]:
     """Won deals whose amount stands nowhere."""
     frame = frames["opportunities"]
-    money = [name for name in ("won_amount", "amount") if name in frame]
+    money = [name for name in ("won_amount", "amount") if name in table.frame]
     bad = frame["outcome"] == "won"
     for name in money:
         bad &= is_empty(table.frame[name])

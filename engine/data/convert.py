@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from engine.data.cells import is_empty, texts_of
+from engine.data.cells import COMMA_NUMBER, FALSE, NUMBER, TRUE, is_empty, texts_of
 from engine.data.complaints import ROWS_SHOWN, refuse_rows
 from engine.data.dates import both_readings, read_dates
 from engine.data.schema import COLUMNS, Column, empty_values
@@ -17,11 +17,6 @@ from engine.errors import Problem
 LONGEST_CELL = 1_000
 """Characters a cell may have: more is a broken quote or a document, not a name or a value."""
 
-NUMBER = r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+(?=\.))(?:\.\d+)?(?:[eE][+-]?\d{1,3})?"
-COMMA_NUMBER = r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?"
-"""A number with decimal point (thousands may be marked only when the point follows), and with decimal comma."""
-
-TRUE, FALSE = ("true", "yes", "y", "1"), ("false", "no", "n", "0", "")
 NOT_NUMBERS = r"[+-]?(?:nan|inf|infinity)|null|none|n/?a|#.*|-"
 """Words that programs write where there is no number; case does not count."""
 

@@ -22,6 +22,17 @@ from engine.errors import InputRefusedError, Problem
 SILENCE_NAMED = np.timedelta64(7, "D")
 """Days without data up to the as-of date from which on they are named: deals only look idle in them."""
 
+DATED = {
+    "bookings": "date",
+    "rep_forecasts": "as_of",
+    "stage_history": "date",
+    "leads": "created",
+    "activities": "date",
+    "contracts": "start",
+    "rep_hours": "month",
+}
+"""Tables whose rows are known from a day on, and the column that says it."""
+
 SILENCE_REFUSED = np.timedelta64(31, "D")
 """Days without data up to the as-of date from which on the run is refused."""
 
@@ -69,7 +80,7 @@ def cut(tables: Tables, as_of: np.datetime64) -> Tables:
     day = pd.Timestamp(as_of)
     past = bool(as_of < tables.known_until)
     frames = dict(tables.frames)
-    for name, stamp in (("bookings", "date"), ("rep_forecasts", "as_of"), ("stage_history", "date")):
+    for name, stamp in DATED.items():
         if name in frames:
             frames[name] = frames[name][frames[name][stamp] <= day]
     if "opportunities" in frames:
@@ -77,6 +88,8 @@ def cut(tables: Tables, as_of: np.datetime64) -> Tables:
         if "stage_history" in frames:
             history = frames["stage_history"]
             frames["stage_history"] = history[members(history["opportunity"], frames["opportunities"]["id"])]
+    if "leads" in frames:
+        frames["leads"] = _leads(frames, day)
     if past and "account_owners" in frames:
         history = frames["account_owners"]
         frames["account_owners"] = history[history["valid_from"] <= day]
@@ -117,6 +130,17 @@ def _deals(frames: dict[str, pd.DataFrame], tables: Tables, day: pd.Timestamp, p
             elif name in deals and (name != "amount" or "won_amount" not in deals):
                 deals[name] = deals[name].mask(opened)
     return deals
+
+
+def _leads(frames: dict[str, pd.DataFrame], day: pd.Timestamp) -> pd.DataFrame:
+    """Leads created by the day, without touches, qualifications and opportunities that came later."""
+    leads = frames["leads"].copy()
+    for name in ("first_touch", "qualified"):
+        if name in leads:
+            leads[name] = leads[name].mask(leads[name] > day)
+    if "opportunity" in leads and "opportunities" in frames:
+        leads["opportunity"] = leads["opportunity"].where(members(leads["opportunity"], frames["opportunities"]["id"]))
+    return leads
 
 
 def _of_the_export(frames: dict[str, pd.DataFrame]) -> list[str]:

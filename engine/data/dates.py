@@ -7,7 +7,10 @@ import pandas as pd
 
 ISO = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s?(?:Z|[+-]\d{2}:?\d{2})?)?"
 YEAR_FIRST = r"\d{4}[/.]\d{1,2}[/.]\d{1,2}"
-DAY_OR_MONTH_FIRST = r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})(?:[T ]\d{1,2}:\d{2}(?::\d{2})?)?"
+DAY_OR_MONTH_FIRST = r"(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})(?:,?[T ]\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp][Mm])?)?"
+
+TIME = r",?[T ]\s*(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?\s?([AaPp][Mm])?"
+"""Time of day behind a date."""
 
 FIRST_YEAR, LAST_YEAR = 1900, 9999
 """A year outside is a typing mistake (0217 for 2017)."""
@@ -35,14 +38,18 @@ def read_dates(texts: pd.Series, date_format: str | None, timezone: str) -> Date
     Parameters
     ----------
     texts : [row] stripped texts, empty where there is no date
-    date_format : how they are written, in the codes of strptime; None: ISO, or the only reading that fits every row
+    date_format : how they are written, in the codes of strptime (a time of day behind it is left away when the codes
+        have none); None: ISO, or the only reading that fits every row. ISO dates are read in any case
     timezone : zone in which a time stamp with an offset becomes a day
     """
     given = texts != ""
     days = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us]")
     ambiguous = pd.Series(False, index=texts.index)
     if date_format is not None:
-        days[given] = _whole_days(pd.to_datetime(texts[given], format=date_format, errors="coerce"))
+        written = texts[given] if "%H" in date_format or "%I" in date_format else _without_time(texts[given])
+        days[given] = _whole_days(pd.to_datetime(written, format=date_format, errors="coerce"))
+        iso = days.isna() & texts.str.fullmatch(ISO)
+        days[iso] = _iso_days(texts[iso], timezone)
     else:
         iso = texts.str.fullmatch(ISO)
         days[iso] = _iso_days(texts[iso], timezone)
@@ -58,10 +65,27 @@ def read_dates(texts: pd.Series, date_format: str | None, timezone: str) -> Date
     return DatesRead(days, given & days.isna() & ~ambiguous, ambiguous)
 
 
+def moments(texts: pd.Series, date_format: str | None) -> pd.Series:
+    """Texts by which dates sort in time, with the time of day where it is written; empty for what is no date."""
+    if texts.str.fullmatch(ISO).all():
+        return texts.str.replace(" ", "T", regex=False)
+    days = read_dates(texts, date_format, "UTC").days.dt.strftime("%Y-%m-%d").fillna("")
+    parts = texts.str.extract(f"{TIME}$")
+    hour = pd.to_numeric(parts[0]).fillna(0)
+    afternoon = parts[3].str.casefold()
+    hour = hour.mask(afternoon.notna(), hour % 12) + 12 * (afternoon == "pm")
+    seconds = 3600 * hour + 60 * pd.to_numeric(parts[1]).fillna(0) + pd.to_numeric(parts[2]).fillna(0)
+    return days + seconds.astype("int64").map("T{:05d}".format)
+
+
+def _without_time(texts: pd.Series) -> pd.Series:
+    return texts.str.replace(f"{TIME}$", "", regex=True)
+
+
 def both_readings(text: str) -> str:
     """The two dates an ambiguous text may mean, in words."""
     day_first, month_first = (
-        pd.to_datetime(text.split(" ")[0].split("T")[0].replace(".", "/").replace("-", "/"), format=form)
+        pd.to_datetime(text.split(" ")[0].split("T")[0].rstrip(",").replace(".", "/").replace("-", "/"), format=form)
         for form in ("%d/%m/%Y", "%m/%d/%Y")
     )
     words = [f"{day.day} {day.month_name()} {day.year}" for day in (day_first, month_first)]

@@ -9,6 +9,7 @@ from engine.data.coordinates import covariate, days, heaviest, index_in, labels_
 from engine.data.cut import unplaced_accounts
 from engine.data.revenue import activity, free_bookings, revenue_events
 from engine.data.tables import Tables, column, seen_accounts
+from engine.data.traits import ACCOUNT_TRAITS, REP_TRAITS, traits
 from models.panel import NONE, Accounts, Bools, Ints, Labels, Products, Reps
 
 INFERENCE_MONTHS = 12
@@ -55,7 +56,8 @@ def account_table(frames: Frames) -> pd.DataFrame:
     if "accounts" in frames:
         known = known[~unplaced_accounts(frames)]
     ids = sorted(pd.concat([known["id"], named]).dropna().unique())
-    columns = ("name", "segment", "industry", "territory", "owner", "parent", "hours", "locked")
+    named_traits = [name for name in ACCOUNT_TRAITS if name in known]
+    columns = ("name", "segment", "industry", "territory", "owner", "parent", "hours", "locked", *named_traits)
     table = pd.DataFrame({"id": known["id"], **{name: column(known, name) for name in columns}})
     table = table.set_index("id").reindex(pd.Index(ids, name="id", dtype="str"))
     table["locked"] = table["locked"].eq(True)
@@ -104,7 +106,7 @@ def rep_table(tables: Tables) -> pd.DataFrame:
     if known is None:
         ids = sorted(pd.concat(named).dropna().unique()) if named else []
         known = pd.DataFrame({"id": pd.Series(ids, dtype="str")})
-    columns = ("name", "start", "end", "fte", "manager", "territory")
+    columns = ("name", "start", "end", "fte", "manager", "territory", *(name for name in REP_TRAITS if name in known))
     table = pd.DataFrame({"id": known["id"], **{name: column(known, name) for name in columns}}).sort_values("id")
     table = table.assign(active=_active(table, tables))
     return table.reset_index(drop=True)
@@ -168,6 +170,7 @@ def rep_arrays(reps: pd.DataFrame, home: pd.Series, places: Labels) -> tuple[Rep
         end=days(reps["end"]),
         fte=reps["fte"].fillna(1.0).to_numpy(dtype=np.float64, copy=True),
         active=reps["active"].to_numpy(dtype=bool, copy=True),
+        **traits(reps, REP_TRAITS),  # type: ignore[arg-type]
     ), managers
 
 
@@ -194,6 +197,7 @@ def account_arrays(
             hours=accounts["hours"].to_numpy(dtype=np.float64, copy=True),
             locked=accounts["locked"].to_numpy(dtype=bool, copy=True),
             family=accounts["family"].to_numpy(dtype=np.int64, copy=True),
+            **traits(accounts, ACCOUNT_TRAITS),  # type: ignore[arg-type]
         ),
         segments,
         industries,

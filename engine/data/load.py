@@ -1,16 +1,20 @@
 """Reads every table of a config, holds it to the contract, and audits it."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import pandas as pd
 
-from engine.config.data import DemoData
+from engine.config.data import DemoData, TablesData
 from engine.config.horizon import MONTHS_IN
 from engine.config.schema import RunConfig
-from engine.data.audit import audit, open_with_closing_date, replacements
+from engine.data.audit import audit, left_out, open_with_closing_date, replacements
+from engine.data.by_name import with_ids
 from engine.data.checks import check, unusable
+from engine.data.closing import before_closing
 from engine.data.convert import Replaced, convert, replaced
 from engine.data.leakage import find_leaks, leak_issues
+from engine.data.preset_files import preset_file
+from engine.data.rates import to_company_money
 from engine.data.sources import SourceTable, from_frame, read_table
 from engine.data.stages import stage_order
 from engine.data.tables import StageOrder, Tables, event_span
@@ -32,11 +36,14 @@ def load_tables(config: RunConfig) -> Tables:
         frames[name], wrong = convert(source, config.calendar.timezone)
         problems += wrong
     stages = _derive(config, sources, frames, problems)
+    problems += to_company_money(sources, frames, frames.pop("rates", None), config.currency)
+    digests = {name: source.digest for name, source in sources.items()}
+    sources.pop("rates", None)
     problems += check(sources, frames, stages)
     problems = problems or unusable(sources, frames)
     if problems:
         raise InputRefusedError(problems)
-    return _audited(sources, frames, stages, found)
+    return replace(_audited(sources, frames, stages, found), digests=digests)
 
 
 def _sources(config: RunConfig, problems: list[Problem]) -> tuple[dict[str, SourceTable], dict[str, list[Replaced]]]:
@@ -49,13 +56,19 @@ def _sources(config: RunConfig, problems: list[Problem]) -> tuple[dict[str, Sour
     sources: dict[str, SourceTable] = {}
     found: dict[str, list[Replaced]] = {}
     for name in sorted(config.data.tables):
+        deals = sources["opportunities"].cells if "opportunities" in sources else None
         try:
-            source = read_table(name, config.data.tables[name], config.data.root or Path())
+            source = read_table(name, config.data.tables[name], config.data, deals)
         except InputRefusedError as error:
             problems += error.problems
             continue
         sources[name], found[name] = replaced(source, config.data.replace.get(name, {}))
-    return sources, found
+    if config.data.rates is not None:
+        try:
+            sources["rates"] = read_table("rates", config.data.rates, config.data)
+        except InputRefusedError as error:
+            problems += error.problems
+    return with_ids(sources), found
 
 
 def _derive(
@@ -75,6 +88,8 @@ def _derive(
     deals = frames.get("opportunities")
     if deals is not None and "outcome" not in deals:
         deals["outcome"] = deals["stage"].map(stages.meaning).astype("str")
+    if isinstance(config.data, TablesData) and preset_file(config.data.preset).closing_overwrites:
+        before_closing(frames, stages)
     return stages
 
 
@@ -87,6 +102,7 @@ def _audited(
     """Tables with the findings of the audit and the leakage guard."""
     issues = open_with_closing_date(sources, frames)
     last = event_span(frames)[1]
+    issues += [issue for source in sources.values() for issue in left_out(source)]
     for name, rows in found.items():
         issues += replacements(name, rows, frames)
     issues += audit(sources, frames)
@@ -98,7 +114,8 @@ def _audited(
         issues=tuple(issues),
         stages=stages,
         barred=barred,
-        digests={name: source.digest for name, source in sources.items()},
+        digests={},
+        kept={name: source.kept for name, source in sources.items() if len(source.kept.columns)},
         known_until=last,
         as_of=last,
     )

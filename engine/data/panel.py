@@ -1,5 +1,7 @@
 """From cut tables to a `models.panel.Panel`: the last place where pandas is seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,7 @@ from engine.data.coordinates import days, index_in, texts
 from engine.data.pipeline_arrays import Entities, deal_arrays
 from engine.data.revenue import free_bookings
 from engine.data.tables import Tables, column, event_span
+from engine.data.traits import previous_owners
 from models.calendar import month_number
 from models.panel import NONE, Calls, Labels, Orders, Panel, Quotas, no_calls
 
@@ -34,6 +37,7 @@ def build_panel(tables: Tables, config: RunConfig) -> Panel:
     owned = index_in(reps.labels, owner), inferred.to_numpy(dtype=bool, copy=True)
     unknown = _some_deal_without_segment(tables)
     accounts, segments, industries = entities.account_arrays(account_rows, owned, places, unknown_segment=unknown)
+    accounts = replace(accounts, previous_owner=previous_owners(tables, account_rows["id"], owned[0], reps.labels))
     products = entities.products(frames)
     stages = Labels(texts(tables.stages.open), texts(tables.stages.open))
     deals, moves = deal_arrays(tables, Entities(reps, accounts, products, stages))

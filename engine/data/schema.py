@@ -37,6 +37,8 @@ class Column:
 TEXT, DATE, FLAG = Column("text"), Column("date"), Column("flag")
 ID, DAY = Column("text", filled=True), Column("date", filled=True)
 MONEY = Column("number", low=0.0)
+SHARE = Column("number", low=0.0, high=1.0)
+LATITUDE, LONGITUDE = Column("number", low=-90.0, high=90.0), Column("number", low=-180.0, high=180.0)
 LEVEL_NAMES = ("company", "region", "territory", "manager", "rep")
 
 
@@ -59,6 +61,8 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "expected_close": DATE,
         "name": TEXT,
         "category": TEXT,
+        "currency": TEXT,
+        "source": TEXT,
     },
     "stage_history": {
         "opportunity": ID,
@@ -66,6 +70,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "date": DAY,
         "expected_close": DATE,
         "amount": MONEY,
+        "currency": TEXT,
     },
     "bookings": {
         "date": DAY,
@@ -76,6 +81,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "opportunity": _to("opportunities"),
         "cost": Column("number"),
         "territory": _to("territories"),
+        "currency": TEXT,
     },
     "accounts": {
         "id": ID,
@@ -89,6 +95,13 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "hours": MONEY,
         "locked": FLAG,
         "location": TEXT,
+        "latitude": LATITUDE,
+        "longitude": LONGITUDE,
+        "visits": MONEY,
+        "language": TEXT,
+        "skill": TEXT,
+        "commission": SHARE,
+        "reserved": FLAG,
     },
     "account_owners": {"account": _to("accounts", filled=True), "rep": _to("reps", filled=True), "valid_from": DAY},
     "reps": {
@@ -101,22 +114,57 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "manager": TEXT,
         "territory": _to("territories"),
         "ramp": MONEY,
+        "latitude": LATITUDE,
+        "longitude": LONGITUDE,
+        "segments": TEXT,
+        "languages": TEXT,
+        "skills": TEXT,
+        "commission": SHARE,
     },
     "territories": {"id": ID, "name": TEXT, "region": TEXT},
-    "products": {"id": ID, "name": TEXT, "list_price": MONEY, "cost": MONEY},
+    "products": {"id": ID, "name": TEXT, "list_price": MONEY, "cost": MONEY, "currency": TEXT},
     "quotas": {
         "level": Column("choice", filled=True, choices=LEVEL_NAMES),
         "key": TEXT,
         "start": DAY,
         "end": DAY,
         "amount": Column("number", filled=True, low=0.0),
+        "currency": TEXT,
     },
     "rep_forecasts": {
         "rep": _to("reps", filled=True),
         "as_of": DAY,
         "period_start": DAY,
         "amount": Column("number", filled=True),
+        "currency": TEXT,
     },
+    "leads": {
+        "id": ID,
+        "created": DAY,
+        "source": TEXT,
+        "rep": _to("reps"),
+        "first_touch": DATE,
+        "qualified": DATE,
+        "opportunity": _to("opportunities"),
+    },
+    "activities": {
+        "rep": _to("reps", filled=True),
+        "date": DAY,
+        "type": Column("choice", filled=True, choices=("call", "email", "meeting", "record")),
+        "minutes": MONEY,
+        "opportunity": _to("opportunities"),
+        "account": _to("accounts"),
+    },
+    "contracts": {
+        "account": _to("accounts", filled=True),
+        "start": DAY,
+        "end": DAY,
+        "amount": Column("number", filled=True, low=0.0),
+        "rep": _to("reps"),
+        "product": _to("products"),
+    },
+    "rep_hours": {"rep": _to("reps", filled=True), "month": DAY, "paid": MONEY, "selling": MONEY},
+    "rates": {"currency": ID, "rate": Column("number", filled=True, low=0.0), "date": DATE},
 }
 """By table and column. A creation date may be empty (such deals are named and left out of the models); returns make
 bookings negative."""

@@ -1,26 +1,33 @@
-"""Reads files as they are: text stays text, so that the contract can name every bad cell.
+"""Reads the tables of a config: file or database, layout of the preset, our column names.
 
 A `SourceTable` has our column names, the file's cells, and what is needed to point at a cell.
 """
 
-import gzip
 import hashlib
-import io
-import warnings
-import zipfile
-import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-import pyarrow
 from rapidfuzz import process
 
-from engine.config.data import TABLES, TableConfig
+from engine.config.data import RATES, TABLES, FileConfig, TableConfig, TablesData
+from engine.data.cells import COMMA_NUMBER, texts_of
+from engine.data.databases import database_cells
+from engine.data.dates import read_dates
+from engine.data.files import FIRST_LINE, blank_rows, cells_of, content_of
+from engine.data.layouts import About, Laid, header_of, lay_out, with_values, without_footer
+from engine.data.preset_files import Layout, PresetFile, layout_of, preset_file
+from engine.data.salesforce_ids import upgraded
+from engine.data.schema import COLUMNS, Column
 from engine.errors import InputRefusedError, Problem
 
-FIRST_LINE = 2
-"""Line of the first record of a text file or a sheet: the header is line 1."""
+KEYS = ("id", "opportunity", "parent", "manager", "key", "account", "rep", "owner")
+"""Columns that hold ids, besides those that refer to a table."""
+
+DUCKDB = (".duckdb", ".ddb")
+"""Suffixes of a DuckDB file."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +38,14 @@ class SourceTable:
     ----------
     name : our name of the table
     file : what to call the source in messages
-    frame : cells in our column names; texts (csv), or the source's own types (Parquet, Excel, demo)
+    frame : cells in our column names; texts (csv), or the source's own types (Parquet, Excel, databases, demo)
     theirs : our column name to the file's
     first_line : line of the first record
     digest : sha256 of the source, hexadecimal
     config : how the file is written
+    lines : [row] line of the file, where rows are not the file's
+    kept : columns that go back to the CRM as they came, by their header
+    left_out : rows of the file that are no records, by why
     """
 
     name: str
@@ -45,201 +55,200 @@ class SourceTable:
     first_line: int
     digest: str
     config: TableConfig
+    lines: np.ndarray | None = None
+    kept: pd.DataFrame = field(default_factory=pd.DataFrame)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def cells(self) -> dict[str, pd.Series]:
+        """Cells by our column."""
+        return {ours: self.frame[ours] for ours in self.theirs}
 
     def line(self, row: object) -> int:
         """Line of the file in which a row of the frame stands (a quoted line break inside a cell does not count)."""
+        if self.lines is not None:
+            return int(self.lines[int(row)])  # type: ignore[call-overload]
         return int(row) + self.first_line  # type: ignore[call-overload]
 
 
-def read_table(name: str, config: TableConfig, root: Path) -> SourceTable:
+def read_table(
+    name: str, config: FileConfig, data: TablesData, deals: Mapping[str, pd.Series] | None = None
+) -> SourceTable:
     """Read one table into our column names.
+
+    Parameters
+    ----------
+    data : says where files and databases are, and whose names they have
+    deals : cells of the opportunities, for a history that holds changes only
 
     Raises
     ------
     InputRefusedError
         When the file cannot be read, is empty, or lacks columns; all missing columns are listed.
     """
-    content = _content(name, config, root)
-    file = str(config.path)
-    cells, first_line = _cells(name, config, content)
-    cells = cells[~_blank_rows(cells)]
-    if cells.empty:
+    preset = preset_file(data.preset)
+    cells, first_line, digest = _read(name, config, data)
+    named = str(config.path or config.table or "query")
+    file = named if config.path is None or config.table is None else f"{named}, {config.table}"
+    laid = Laid(cells, {}, {}, np.arange(len(cells), dtype=np.int64) + first_line)
+    laid = without_footer(laid.cells, laid.lines) if preset.footer else laid
+    used = ~blank_rows(laid.cells).to_numpy()
+    laid = replace(laid, cells=laid.cells[used], lines=laid.lines[used])
+    if laid.cells.empty:
         came = "no rows" if len(cells.columns) else "an empty file"
         mend = f"export it again, or take data.tables.{name} out of the config"
         raise InputRefusedError([Problem(file, came, "a header and at least one row", mend)])
-    frame, theirs = _renamed(name, config, cells)
-    return SourceTable(name, file, frame, theirs, first_line, hashlib.sha256(content).hexdigest(), config)
+    laid = replace(laid, cells=laid.cells.rename(columns=lambda column: str(column).strip()))
+    layout = layout_of(preset, name, [str(column) for column in laid.cells.columns])
+    kept = _kept(preset, laid.cells)
+    if layout is not None:
+        about = About(deals, config.date_format)
+        laid = lay_out(laid, layout, {*config.columns, *config.constants}, about)
+    frame, theirs = _renamed(name, config, laid, layout)
+    changes = {str(table): changed for table, changed in data.replace.items()}.get(name, {})
+    frame = _in_our_words(name, frame, preset, layout, changes)
+    table = SourceTable(
+        name,
+        file,
+        frame.reset_index(drop=True),
+        theirs,
+        first_line,
+        digest,
+        config if isinstance(config, TableConfig) else TableConfig(**config.model_dump()),
+        laid.lines,
+        kept.reset_index(drop=True),
+        laid.left_out,
+    )
+    if isinstance(config, TableConfig) and config.side is not None:
+        return _beside(table, read_table(name, config.side, data))
+    return table
 
 
 def from_frame(name: str, frame: pd.DataFrame) -> SourceTable:
     """Table of the demo company, so that it goes through the same contract."""
-    values = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    digest = hashlib.sha256(",".join(frame.columns).encode() + values.tobytes()).hexdigest()
     config = TableConfig(path=Path(f"demo/{name}"))
     theirs = {str(column): str(column) for column in frame}
+    digest = _frame_digest(frame)
     return SourceTable(name, f"demo {name}", frame.reset_index(drop=True), theirs, FIRST_LINE, digest, config)
 
 
-def _content(name: str, config: TableConfig, root: Path) -> bytes:
-    """Bytes of the file."""
-    path = root / config.path
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        near = process.extractOne(
-            path.name, sorted(p.name for p in path.parent.glob("*")) if path.parent.is_dir() else []
-        )
-        mend = f"did you mean {near[0]}?" if near and near[1] >= 60 else "check data.root"
-        raise _refused(config, "no such file", "a file that exists", f"{mend} (data.tables.{name}.path)") from None
-    except OSError as error:
-        came = error.strerror or type(error).__name__
-        raise _refused(config, came, "a file that can be read", f"see data.tables.{name}.path") from None
+def _read(name: str, config: FileConfig, data: TablesData) -> tuple[pd.DataFrame, int, str]:
+    """Cells, line of the first record, and digest of what a config points to."""
+    root, key = data.root or Path(), f"data.{'tables.' if name in TABLES else ''}{name}"
+    if config.table is not None or config.query is not None:
+        cells = database_cells(key, config, root, data.url, data.password_env)
+        if config.query is None or "order by" not in config.query.casefold():
+            # A database may give its rows in another order every time; the run must not depend on it.
+            texts = pd.DataFrame({column: texts_of(cells[column]) for column in cells})
+            cells = cells.loc[texts.sort_values(texts.columns.tolist(), kind="stable").index].reset_index(drop=True)
+        return cells, 1, _frame_digest(pd.DataFrame({column: texts_of(cells[column]) for column in cells}))
+    content = content_of(key, config, root)
+    cells, first_line = cells_of(key, config, content)
+    return cells, first_line, hashlib.sha256(content).hexdigest()
 
 
-def _cells(name: str, config: TableConfig, content: bytes) -> tuple[pd.DataFrame, int]:
-    """Cells in the file's column names, and the line of the first record."""
-    suffixes = [suffix.lower() for suffix in config.path.suffixes]
-    suffix = suffixes[-1] if suffixes else ""
-    compressed = suffix == ".gz"
-    if compressed:
-        suffix = suffixes[-2] if len(suffixes) > 1 else ""
-        content = _unpacked(config, content)
-    if suffix in (".csv", ".tsv", ".txt"):
-        separator = config.separator or ("\t" if suffix == ".tsv" else ",")
-        return _text_cells(config, _decoded(name, config, content), separator), FIRST_LINE
-    if suffix == ".parquet":
-        return _parquet_cells(config, content), 1
-    if suffix in (".xlsx", ".xlsm"):
-        return _sheet_cells(name, config, content), FIRST_LINE
-    allowed = ".csv, .tsv, .txt (each also .gz), .parquet or .xlsx"
-    raise _refused(config, f"a file of type {suffix!r}", allowed, "export it in one of these types")
+def _frame_digest(frame: pd.DataFrame) -> str:
+    values = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    return hashlib.sha256(",".join(str(column) for column in frame).encode() + values.tobytes()).hexdigest()
 
 
-def _unpacked(config: TableConfig, content: bytes) -> bytes:
-    try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise _refused(config, f"a broken gzip file ({error})", "a whole one", "copy or export it again") from None
+def _kept(preset: PresetFile, cells: pd.DataFrame) -> pd.DataFrame:
+    """Columns that a later import wants back as they came."""
+    return cells[[header for header in cells if str(header).startswith(preset.keep)]] if preset.keep else pd.DataFrame()
 
 
-def _decoded(name: str, config: TableConfig, content: bytes) -> str:
-    """Text of the file; a wrong encoding is refused by name."""
-    mend = f"set data.tables.{name}.encoding: "
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if content.startswith(mark) and config.encoding.lower().replace("_", "-") != encoding:
-            raise _refused(config, "text in UTF-16", f"text in {config.encoding}", mend + encoding)
-    wide = config.encoding.lower().replace("_", "-") in ("utf-8", "utf8")
-    try:
-        text = content.decode("utf-8-sig" if wide else config.encoding)
-    except LookupError:
-        raise _refused(config, f"encoding {config.encoding!r}", "an encoding Python knows", mend + "utf-8") from None
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        before = content[max(error.start - 20, 0) : error.start].rpartition(b"\n")[2]
-        after = content[error.start : error.start + 20].partition(b"\n")[0]
-        word = (before + after).decode("cp1252", errors="replace").strip()
-        came = f"bytes that are not {config.encoding} in line {line} (as Windows-1252 they read {word!r})"
-        raise _refused(config, came, f"text in {config.encoding}", mend + "cp1252") from None
-    if not wide and not content.isascii() and not config.encoding.lower().startswith("utf"):
-        try:
-            content.decode("utf-8")
-        except UnicodeDecodeError:
-            return text
-        raise _refused(config, "text in UTF-8", f"text in {config.encoding}", mend + "utf-8")
-    return text
-
-
-def _text_cells(config: TableConfig, text: str, separator: str) -> pd.DataFrame:
-    """Records of a delimited text, all as text; blank lines are kept so that lines can be counted."""
-    header = text.partition("\n")[0]
-    other = next((mark for mark in (";", "\t", "|", ",") if mark in header), None)
-    if other and separator not in header:
-        came = f"a header {header[:60].strip()!r} without {separator!r}"
-        raise _refused(config, came, f"names split at {separator!r}", f"set separator: {other!r}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            cells = pd.read_csv(
-                io.StringIO(text),
-                sep=separator,
-                dtype=str,
-                keep_default_na=False,
-                na_filter=False,
-                skip_blank_lines=False,
-                index_col=False,
-            )
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame()
-    except pd.errors.ParserWarning:
-        mend = "write each record with as many fields as the header has"
-        raise _refused(config, "more fields in a record than in the header", "the same number", mend) from None
-    except (pd.errors.ParserError, ValueError) as error:
-        came = str(error).strip().rpartition("C error: ")[2]
-        mend = "put quotes around fields with the separator or line breaks in them, or set the separator"
-        raise _refused(config, came, "the same number of fields in every record", mend) from None
-    return cells
-
-
-def _parquet_cells(config: TableConfig, content: bytes) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(io.BytesIO(content)).reset_index(drop=True)
-    except (pyarrow.ArrowException, OSError) as error:
-        came = f"a file that is not Parquet ({str(error).splitlines()[0][:80]})"
-        raise _refused(config, came, "a Parquet file", "export it again") from None
-
-
-def _sheet_cells(name: str, config: TableConfig, content: bytes) -> pd.DataFrame:
-    """Cells of a sheet in Excel's own types: the separator, decimal mark and encoding do not apply."""
-    try:
-        with pd.ExcelFile(io.BytesIO(content), engine="openpyxl") as book:
-            sheets = [str(sheet) for sheet in book.sheet_names]
-            sheet = config.sheet or sheets[0]
-            if sheet not in sheets:
-                mend = f"set data.tables.{name}.sheet"
-                raise _refused(config, f"no sheet {sheet!r}", "one of " + ", ".join(sheets), mend)
-            return pd.read_excel(book, sheet_name=sheet, dtype=object, keep_default_na=False, na_values=[""])
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
-        came = f"a file that is not an Excel workbook ({error})"
-        raise _refused(config, came, "an .xlsx workbook", "save it again as .xlsx") from None
-
-
-def _blank_rows(cells: pd.DataFrame) -> pd.Series:
-    """Rows without any value."""
-    return (cells.isna() | (cells.astype(object) == "")).all(axis=1)
-
-
-def _renamed(name: str, config: TableConfig, cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+def _renamed(name: str, config: FileConfig, laid: Laid, layout: Layout | None) -> tuple[pd.DataFrame, dict[str, str]]:
     """Our columns only, constants filled in; missing ones are refused together."""
-    required, optional = TABLES[name]
-    cells = cells.rename(columns=lambda column: str(column).strip())
-    headers = [str(column) for column in cells.columns]
-    theirs = {ours: config.columns.get(ours, ours) for ours in (*required, *optional)}
-    frame, problems = {}, []
-    for ours, header in theirs.items():
+    required, optional = RATES if name == "rates" else TABLES[name]
+    if name in TABLES and not isinstance(config, TableConfig):  # a file beside another one
+        required, optional = ("id",), (*required[1:], *optional)
+    headers = {str(column).casefold(): str(column) for column in laid.cells.columns}
+    exact = set(headers.values())
+    frame, theirs, problems = {}, {}, []
+    for ours in (*required, *optional):
         if ours in config.constants:
-            frame[ours] = pd.Series(str(config.constants[ours]), index=cells.index, dtype="str")
-        elif header in headers:
-            frame[ours] = cells[header]
-        elif ours in config.columns or (ours in required and not _may_be_derived(name, ours, config)):
-            problems.append(_missing_column(name, config, (ours, header), headers))
+            frame[ours] = pd.Series(str(config.constants[ours]), index=laid.cells.index, dtype="str")
+            theirs[ours] = ours
+        elif ours in laid.found:
+            frame[ours], theirs[ours] = laid.found[ours], laid.theirs[ours]
+        else:
+            header = config.columns.get(ours) or header_of(layout, ours, headers) or ours
+            if header in exact:
+                frame[ours], theirs[ours] = laid.cells[header], header
+            elif ours in config.columns or (ours in required and not _may_be_derived(name, ours, config)):
+                usual = header if layout is None else " or ".join(layout.columns.get(ours, (header,)))
+                wanted = config.columns.get(ours, usual)
+                problems.append(_missing_column(name, config, (ours, wanted), list(headers.values())))
     if problems:
         raise InputRefusedError(problems)
-    return pd.DataFrame(frame, index=cells.index), {ours: theirs[ours] for ours in frame}
+    return pd.DataFrame(frame, index=laid.cells.index), theirs
 
 
-def _may_be_derived(name: str, ours: str, config: TableConfig) -> bool:
+def _in_our_words(
+    name: str, frame: pd.DataFrame, preset: PresetFile, layout: Layout | None, changes: Mapping[str, dict[str, str]]
+) -> pd.DataFrame:
+    """Values and ids as the preset has them."""
+    frame = frame.copy()
+    if layout is not None:
+        for ours, values in layout.values.items():
+            if ours in frame:
+                frame[ours] = with_values(frame[ours], values, changes.get(ours, {}))
+    if name == "opportunities" and preset.closed_stages and {"outcome", "stage"} <= set(frame):
+        ended = texts_of(frame["outcome"]).str.casefold().map({str(k): v for k, v in preset.closed_stages.items()})
+        frame["stage"] = texts_of(frame["stage"]).mask(ended.notna(), ended).astype("str")
+    if preset.ids == "salesforce":
+        for ours in map(str, frame.columns):
+            column = COLUMNS.get(name, {}).get(ours, Column("text"))
+            if column.kind == "text" and (column.refers or ours in KEYS):
+                frame[ours] = upgraded(texts_of(frame[ours]))
+    return frame
+
+
+def _beside(table: SourceTable, side: SourceTable) -> SourceTable:
+    """Table with the columns of a further file of the same ids, whose filled cells win; its other rows come last."""
+    main, more = _one_way(table), _one_way(side).drop_duplicates("id").set_index("id")
+    extra = more.index[~more.index.isin(main["id"])]
+    merged = pd.concat([main, pd.DataFrame({"id": extra})], ignore_index=True)
+    for ours in more:
+        found = merged["id"].map(texts_of(more[ours]))
+        old = texts_of(merged[ours]) if ours in merged else pd.Series("", index=merged.index, dtype="str")
+        merged[ours] = found.where(found.fillna("") != "", old).fillna("").astype("str")
+    lines = np.append(table.lines if table.lines is not None else [], np.full(len(extra), side.first_line))
+    digest = hashlib.sha256(f"{table.digest} {side.digest}".encode()).hexdigest()
+    theirs = {**side.theirs, **table.theirs}
+    file = f"{table.file} with {side.file}"
+    config = table.config.model_copy(update={"decimal": ".", "date_format": None})
+    return replace(
+        table, file=file, frame=merged, theirs=theirs, lines=lines.astype(np.int64), digest=digest, config=config
+    )
+
+
+def _one_way(table: SourceTable) -> pd.DataFrame:
+    """Texts of a table with ISO dates and decimal points, so that two files can be one; what is neither stays."""
+    frame = pd.DataFrame({ours: texts_of(table.frame[ours]) for ours in table.frame})
+    for ours in frame:
+        kind = COLUMNS[table.name][str(ours)].kind
+        texts = frame[ours]
+        if kind == "date":
+            days = read_dates(texts, table.config.date_format, "UTC").days
+            zoned = texts.str.match(r"\d{4}-\d{2}-\d{2}")
+            frame[ours] = texts.mask(days.notna() & ~zoned, days.dt.strftime("%Y-%m-%d"))
+        elif kind == "number" and table.config.decimal == ",":
+            point = texts.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+            frame[ours] = texts.mask(texts.str.fullmatch(COMMA_NUMBER), point)
+    return frame
+
+
+def _may_be_derived(name: str, ours: str, config: FileConfig) -> bool:
     """Whether a required column may be left out: the outcome follows from the stage, a quota's end from the period."""
-    return (name, ours) == ("opportunities", "outcome") or ((name, ours) == ("quotas", "end") and bool(config.period))
+    period = isinstance(config, TableConfig) and bool(config.period)
+    return (name, ours) == ("opportunities", "outcome") or ((name, ours) == ("quotas", "end") and period)
 
 
-def _missing_column(name: str, config: TableConfig, wanted: tuple[str, str], headers: list[str]) -> Problem:
+def _missing_column(name: str, config: FileConfig, wanted: tuple[str, str], headers: list[str]) -> Problem:
     ours, header = wanted
     near = process.extractOne(header, headers, processor=str.casefold)
     guess = f"did you mean {near[0]!r}? " if near and near[1] >= 60 else ""
     names = ", ".join(headers[:30]) + (", ..." if len(headers) > 30 else "")
-    mend = f"{guess}set data.tables.{name}.columns.{ours}"
-    return Problem(f"{config.path}, header", f"no column {header!r}", f"one of {names}", mend)
-
-
-def _refused(config: TableConfig, came: str, allowed: str, mend: str) -> InputRefusedError:
-    return InputRefusedError([Problem(str(config.path), came, allowed, mend)])
+    mend = f"{guess}set data.{'tables.' if name in TABLES else ''}{name}.columns.{ours}"
+    return Problem(f"{config.path or config.table or name}, header", f"no column {header!r}", f"one of {names}", mend)

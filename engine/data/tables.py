@@ -1,6 +1,6 @@
 """The company's tables after reading: typed frames in our column names, and what the audit said about them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,7 @@ class Tables:
     digests : by table name, sha256 of the source
     known_until : last day the export speaks of; attributes without a time stamp are of this day
     as_of : day up to which (inclusive) the frames speak
+    kept : by table name, columns of the export that go back to the CRM as they came, [row] as in the export
     """
 
     frames: dict[str, pd.DataFrame]
@@ -50,6 +51,7 @@ class Tables:
     digests: dict[str, str]
     known_until: np.datetime64
     as_of: np.datetime64
+    kept: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 EVENT_DATES = {
