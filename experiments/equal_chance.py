@@ -22,15 +22,15 @@ from engine.archive import load
 from engine.command import add_machine_options, exit_code, positive
 from engine.errors import InputRefusedError, Problem
 from engine.finished import DRAWS, FinishedRun, open_run
+from engine.planning.disruption import moved_factor
 from engine.planning.futures import draw_of_path, planning_span, quick
 from engine.planning.noise import cluster_means, errors, expected_spread
 from engine.planning.verification import EVEN, ODD
 from engine.seeds import seed_for
 from engine.simulation.clock import SimulationHorizons
-from engine.simulation.outcomes import Paths
 from engine.simulation.simulate import simulate
 from models.panel import Bools, Floats, Ints
-from optimization.fairness import present_owner, spread
+from optimization.fairness import attained, present_owner, spread
 from optimization.families import active_reps
 from optimization.plan import TerritoryPlan
 from optimization.pools import pools_of
@@ -60,14 +60,15 @@ def stored_problem(run: FinishedRun) -> TerritoryProblem:
 
 def batches(
     run: FinishedRun, problem: TerritoryProblem, purpose: str, draws: slice, paths: int, threads: int | None
-) -> Iterator[tuple[Paths, Paths, Ints]]:
-    """Revenue of accounts [path, account] and fixed revenue of the problem's reps [path, rep], draw [path]."""
+) -> Iterator[tuple[TerritoryProblem, Ints]]:
+    """The problem on other paths, batch by batch, and the draw of each path."""
+    asked, root = run.config.allocation, run.config.seed
     months = planning_span(run.config).months
     column = {key: i for i, key in enumerate(run.panel.reps.labels.ids.tolist())}
     reps = np.array([column[key] for key in problem.rep_ids.tolist()])
     numbers = np.arange(run.draws.count)[draws]
     for number, first in enumerate(range(0, paths, BATCH)):
-        settings = quick(run.config, min(BATCH, paths - first))
+        settings, name = quick(run.config, min(BATCH, paths - first)), f"equal chance {purpose} {number}"
         found = simulate(
             run.panel,
             run.draws,
@@ -75,12 +76,14 @@ def batches(
             settings,
             run.config.seed,
             threads,
-            purpose=f"equal chance {purpose} {number}",
+            purpose=name,
             draw_slice=draws,
         ).planning
         if found is None:
             raise RuntimeError("a simulation with a planning horizon has no planning outcomes")
-        yield found.account, found.fixed[:, reps], draw_of_path(settings.paths, settings.paths_per_draw, numbers)
+        factor = moved_factor(asked, settings.paths, seed_for(root, f"{name} disruption"))
+        part = replace(problem, value=found.account, fixed=found.fixed[:, reps], moved_factor=factor)
+        yield part, draw_of_path(settings.paths, settings.paths_per_draw, numbers)
 
 
 def on_paths(run: FinishedRun, paths: int, threads: int | None) -> tuple[TerritoryProblem, Ints]:
@@ -88,11 +91,13 @@ def on_paths(run: FinishedRun, paths: int, threads: int | None) -> tuple[Territo
     problem = stored_problem(run)
     value = np.empty((paths, len(problem.account_ids)), dtype=np.float32)
     fixed, draw = np.empty((paths, len(problem.rep_ids)), dtype=np.float32), np.empty(paths, dtype=np.int64)
-    first = 0
-    for accounts, rest, number in batches(run, problem, "fit", EVEN, paths, threads):
+    factor, first = np.empty(paths, dtype=np.float32), 0
+    for batch, number in batches(run, problem, "fit", EVEN, paths, threads):
         part = slice(first, first + len(number))
-        value[part], fixed[part], draw[part], first = accounts, rest, number, part.stop
-    return replace(problem, value=value, fixed=fixed), draw
+        value[part], fixed[part], draw[part], first = batch.value, batch.fixed, number, part.stop
+        if batch.moved_factor is not None:
+            factor[part] = batch.moved_factor
+    return replace(problem, value=value, fixed=fixed, moved_factor=factor), draw
 
 
 def settings_of(own: AllocationSettings) -> dict[str, AllocationSettings]:
@@ -109,16 +114,6 @@ def settings_of(own: AllocationSettings) -> dict[str, AllocationSettings]:
     }
 
 
-def reached(problem: TerritoryProblem, rep: Ints, value: Paths, fixed: Paths) -> Bools:
-    """[path, rep] whether each book of a plan [account] reaches quota."""
-    rows = []
-    for r in range(len(problem.rep_ids)):
-        book = np.flatnonzero(rep == r)
-        money = fixed[:, r] + (value[:, book] * problem.fit[book, r].astype(np.float32)).sum(axis=1)
-        rows.append(money >= np.float32(problem.quota[r]))
-    return np.column_stack(rows)
-
-
 def study(run: FinishedRun, paths: int, threads: int | None) -> pd.DataFrame:
     """One row a plan: spreads in points, their noise floors, moves and saturated reps."""
     problem, draw = on_paths(run, paths, threads)
@@ -132,12 +127,12 @@ def study(run: FinishedRun, paths: int, threads: int | None) -> pd.DataFrame:
             plans[name] = answer.rep, answer.certificate.saturated
     pool = pools_of(build_case(problem, run.config.allocation).blocks.allowed)
     clusters: dict[str, list[tuple[Bools, Ints]]] = {name: [] for name in plans}
-    for accounts, fixed, number in batches(run, problem, "check", ODD, paths, threads):
+    for batch, number in batches(run, problem, "check", ODD, paths, threads):
         for name, (rep, _) in plans.items():
-            clusters[name].append((reached(problem, rep, accounts, fixed), number))
+            clusters[name].append((attained(batch, rep, fresh=False), number))
     rows = []
     for name, (rep, saturated) in plans.items():
-        fitted = reached(problem, rep, problem.value, problem.fixed)
+        fitted = attained(problem, rep, fresh=False)
         checked = np.concatenate([part for part, _ in clusters[name]])
         numbers = np.concatenate([number for _, number in clusters[name]])
         means = cluster_means(fitted, draw), cluster_means(checked, numbers)

@@ -20,24 +20,35 @@ def p_attain(problem: TerritoryProblem, rep: Ints, *, fresh: bool) -> Floats:
     rep : [account] owner; accounts of NONE count for nobody
     fresh : count on the fresh paths, which played no part in choosing the plan
     """
+    return np.array([np.mean(revenue >= 0) for revenue in _above_quota(problem, rep, fresh=fresh)])
+
+
+def _above_quota(problem: TerritoryProblem, rep: Ints, *, fresh: bool) -> list[Paths]:
+    return [above_quota(problem, np.flatnonzero(rep == r), r, fresh=fresh) for r in range(len(problem.rep_ids))]
+
+
+def above_quota(problem: TerritoryProblem, book: Ints, r: int, *, fresh: bool) -> Paths:
+    """[path] revenue above quota of rep ``r`` with the accounts ``book`` [n]."""
     value, fixed = (problem.fresh_value, problem.fresh_fixed) if fresh else (problem.value, problem.fixed)
-    return np.array([np.mean(revenue >= 0) for revenue in _above_quota(problem, value, fixed, rep)])
+    factor = problem.fresh_moved_factor if fresh else problem.moved_factor
+    new = disturbed(problem, book, r) if factor is not None else np.zeros(len(book), dtype=bool)
+    above: Paths = fixed[:, r] - np.float32(problem.quota[r])
+    for part, times in ((book[~new], None), (book[new], factor)):
+        if len(part):
+            # row sums instead of a matrix product: BLAS may sum in another order on another number of threads
+            money = (value[:, part] * problem.fit[part, r].astype(np.float32)).sum(axis=1)
+            above = above + (money if times is None else money * times)
+    return above
 
 
-def _above_quota(problem: TerritoryProblem, value: Paths, fixed: Paths, rep: Ints) -> list[Paths]:
-    surplus = fixed - problem.quota.astype(np.float32)
-    rows = []
-    for r in range(len(problem.rep_ids)):
-        book = np.flatnonzero(rep == r)
-        # row sums instead of a matrix product: BLAS may sum in another order on another number of threads
-        rows.append(surplus[:, r] + (value[:, book] * problem.fit[book, r].astype(np.float32)).sum(axis=1))
-    return rows
+def disturbed(problem: TerritoryProblem, accounts: Ints, r: int) -> Bools:
+    """[n] whether the revenue of the accounts under rep ``r`` is that of a change of rep (see `moved_factor`)."""
+    return (problem.move_cost[accounts] > 0) & (problem.owner[accounts] != r)
 
 
 def attained(problem: TerritoryProblem, rep: Ints, *, fresh: bool) -> Bools:
     """[path, rep] whether the revenue of each book reaches quota; see `p_attain`."""
-    value, fixed = (problem.fresh_value, problem.fresh_fixed) if fresh else (problem.value, problem.fixed)
-    return np.column_stack([revenue >= 0 for revenue in _above_quota(problem, value, fixed, rep)])
+    return np.column_stack([revenue >= 0 for revenue in _above_quota(problem, rep, fresh=fresh)])
 
 
 def clustered_floor(reached: Bools, counted: Bools) -> float:

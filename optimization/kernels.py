@@ -21,29 +21,54 @@ CHUNK = 2048
 """Paths handled at once: the sums stay in the first-level cache."""
 
 
+EVERY = -2
+"""In `Accounts.steady`: no rep disturbs the account."""
+
+
+class Accounts(NamedTuple):
+    """Revenue of accounts on paths, as `optimization.futures.Futures` has it.
+
+    Attributes
+    ----------
+    revenue, fit : [row, path] money, [row, rep] its multiplier
+    steady : [row] rep under whom the account is not disturbed, or `EVERY`
+    factor : [path] further multiplier of a disturbed account
+    """
+
+    revenue: Paths
+    fit: Paths
+    steady: Ints
+    factor: Paths
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
-def add_books(revenue: Paths, fit: Paths, owner: Ints, above: Paths) -> None:
+def add_books(accounts: Accounts, owner: Ints, above: Paths) -> None:
     """Add to ``above`` [rep, path] the revenue of every row [row, path] under its ``owner`` [row]."""
+    revenue = accounts.revenue
     for row in range(len(owner)):
-        rep = owner[row]
-        factor = fit[row, rep]
-        for path in range(revenue.shape[1]):
-            above[rep, path] += factor * revenue[row, path]
+        rep, steady = owner[row], accounts.steady[row]
+        fit = accounts.fit[row, rep]
+        if steady in (rep, EVERY):
+            for path in range(revenue.shape[1]):
+                above[rep, path] += fit * revenue[row, path]
+        else:
+            for path in range(revenue.shape[1]):
+                above[rep, path] += fit * revenue[row, path] * accounts.factor[path]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def count_after(revenue: Paths, fit: Paths, edge: Ints, above: Paths, rep: Ints, block: Ints, sign: Ints) -> Ints:
+def count_after(accounts: Accounts, edge: Ints, above: Paths, rep: Ints, block: Ints, sign: Ints) -> Ints:
     """[case] on how many paths a rep reaches quota when blocks join or leave the book.
 
     Parameters
     ----------
-    revenue, fit, edge : [row, path], [row, rep], and the first row of each block with the number of rows at the end
+    edge : the first row of each block, and the number of rows at the end
     above : [rep, path] revenue above quota now
     rep : [case]
     block, sign : [case, part] which block, and 1 where it joins, -1 where it leaves, 0 for an unused part
     """
     found, buffer = np.zeros(len(rep), np.int64), np.empty(CHUNK, np.float32)
-    paths = revenue.shape[1]
+    revenue, paths = accounts.revenue, accounts.revenue.shape[1]
     for case in range(len(rep)):
         r = rep[case]
         for first in range(0, paths, CHUNK):
@@ -54,14 +79,56 @@ def count_after(revenue: Paths, fit: Paths, edge: Ints, above: Paths, rep: Ints,
                 if sign[case, part] == 0:
                     continue
                 for row in range(edge[block[case, part]], edge[block[case, part] + 1]):
-                    factor = np.float32(sign[case, part]) * fit[row, r]
-                    for i in range(size):
-                        buffer[i] += factor * revenue[row, first + i]
+                    fit, steady = np.float32(sign[case, part]) * accounts.fit[row, r], accounts.steady[row]
+                    if steady in (r, EVERY):
+                        for i in range(size):
+                            buffer[i] += fit * revenue[row, first + i]
+                    else:
+                        for i in range(size):
+                            buffer[i] += fit * revenue[row, first + i] * accounts.factor[first + i]
             reached = 0
             for i in range(size):
                 reached += buffer[i] >= 0
             found[case] += reached
     return found
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def least_unfairness(
+    score: Floats,
+    who: tuple[Bools, Bools],
+    half: float,
+    weights: tuple[float, float],
+    box: tuple[float, float],
+) -> float:
+    """Twin of `scores.unfairness`: unfairness at the best common level, points.
+
+    Parameters
+    ----------
+    score : [rep] points without the offset of the rep's pool
+    who : [rep] who counts in the mean deviation, and who in the spread
+    half, weights, box : ``half_band``, ``mean_weight`` and ``floor_weight``, ``low`` and ``high`` of the goal
+    """
+    (counted, extreme), (mean_weight, floor_weight), (low, high) = who, weights, box
+    best = np.inf
+    for at in range(2 * len(score) + 2):
+        rep = at // 2
+        if rep == len(score):
+            level = low if at % 2 else high
+        elif counted[rep]:
+            level = min(max(score[rep] + (half if at % 2 else -half), low), high)
+        else:
+            continue
+        over, under, deviation = 0.0, 0.0, 0.0
+        for other in range(len(score)):
+            above, below = score[other] - level - half, level - half - score[other]
+            if extreme[other]:
+                over, under = max(over, above), max(under, below)
+            if counted[other]:
+                deviation += max(above, below, 0.0)
+        floor = floor_weight * (high - (level - half - under))
+        best = min(best, over + under + mean_weight * deviation + floor)
+    return best
 
 
 class Rating(NamedTuple):
@@ -234,13 +301,27 @@ def offer_moves(rating: Rating, best: Shortlist) -> None:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
+def _free(rating: Rating) -> Ints:
+    """Blocks that somebody else than their holder may own."""
+    free, count = np.empty(len(rating.plan), np.int64), 0
+    for b in range(len(rating.plan)):
+        for r in range(len(rating.score)):
+            if rating.allowed[b, r] and r != rating.plan[b]:
+                free[count] = b
+                count += 1
+                break
+    return free[:count]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
 def offer_trades(rating: Rating, best: Shortlist) -> None:
     """Two blocks trade places."""
     block, rep = np.full(PARTS, -1), np.full(PARTS, -1)
     touched, change = np.full(TOUCHED, -1), np.zeros(TOUCHED)
-    for one in range(len(rating.plan)):
+    free = _free(rating)
+    for place, one in enumerate(free):
         a = rating.plan[one]
-        for two in range(one + 1, len(rating.plan)):
+        for two in free[place + 1 :]:
             b = rating.plan[two]
             if a != b and rating.allowed[one, b] and rating.allowed[two, a]:
                 block[0], block[1], rep[0], rep[1] = one, two, b, a

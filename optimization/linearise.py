@@ -124,9 +124,9 @@ def attainable(case: Case, futures: Futures) -> tuple[Floats, Floats]:
     forced = allowed & (allowed.sum(axis=1) == 1)[:, None]
     low, high = futures.surplus.copy(), futures.surplus.copy()
     for block in range(len(allowed)):
-        rows = slice(futures.edge[block], futures.edge[block + 1])
+        rows = range(futures.edge[block], futures.edge[block + 1])
         for rep in np.flatnonzero(allowed[block]):
-            money = (futures.revenue[rows] * futures.fit[rows, rep, None]).sum(axis=0)
+            money = np.sum([futures.money(row, int(rep)) for row in rows], axis=0)
             low[rep] += money if forced[block, rep] else np.minimum(money, 0)
             high[rep] += money if forced[block, rep] else np.maximum(money, 0)
     return chances(low), chances(high)

@@ -13,11 +13,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimization.futures import Futures, chances, margins
-from optimization.kernels import PARTS, Rating, Shortlist, offer_moves, offer_pushes, offer_rings, offer_trades
+from optimization.kernels import (
+    PARTS,
+    Rating,
+    Shortlist,
+    least_unfairness,
+    offer_moves,
+    offer_pushes,
+    offer_rings,
+    offer_trades,
+)
 from optimization.linearise import chance_gains
 from optimization.problem import Bools, Floats, Ints, Paths
 from optimization.rules import Case, Row, rows_of
-from optimization.scores import Goal, Linear, fair_level, pair_costs, unfairness
+from optimization.scores import Goal, Linear, fair_level, pair_costs
 
 LEAST_GAIN = 1e-6
 """Points by which a change must improve the objective to be made."""
@@ -161,7 +170,18 @@ def _rounding(row: Row) -> float:
 
 def _objective(search: Search, plan: Ints, score: Floats) -> float:
     """Objective of a plan [block] with scores [rep], points."""
-    return unfairness(score, search.goal) + float(search.cost[np.arange(len(plan)), plan].sum())
+    return _unfair(search, score) + float(search.cost[np.arange(len(plan)), plan].sum())
+
+
+def _unfair(search: Search, score: Floats) -> float:
+    goal = search.goal
+    return least_unfairness(
+        score - goal.offset,
+        (goal.counted, goal.extreme),
+        float(goal.half_band),
+        (float(goal.mean_weight), float(goal.floor_weight)),
+        (float(goal.low), float(goal.high)),
+    )
 
 
 def _descend(search: Search, position: Position, deadline: float) -> tuple[Ints, bool]:
@@ -211,16 +231,18 @@ def _make(search: Search, position: Position, changes: list[Change]) -> Position
     start = position.plan
     while True:
         found, least = None, position.objective - LEAST_GAIN
-        left = []
+        left, cost = [], float(search.cost[np.arange(len(position.plan)), position.plan].sum())
         for change in changes:
             if (position.plan[change.block] != start[change.block]).any():
                 continue
-            plan = position.plan.copy()
-            plan[change.block] = change.rep
-            value = _objective(search, plan, _scores_after(search, position, change))
+            old = position.plan[change.block]
+            dearer = float((search.cost[change.block, change.rep] - search.cost[change.block, old]).sum())
+            value = _unfair(search, _scores_after(search, position, change)) + cost + dearer
             if value >= position.objective - LEAST_GAIN:
                 continue
             left.append(change)
+            plan = position.plan.copy()
+            plan[change.block] = change.rep
             if value < least and _keeps_limits(search.limits, plan):
                 found, least = change, value
         if found is None:
@@ -303,8 +325,8 @@ def _apply(search: Search, position: Position, change: Change) -> Position:
         futures, above = search.futures, above.copy()
         for block, leaves, joins in zip(change.block, old, change.rep, strict=True):
             for row in range(futures.edge[block], futures.edge[block + 1]):
-                above[leaves] -= futures.fit[row, leaves] * futures.revenue[row]
-                above[joins] += futures.fit[row, joins] * futures.revenue[row]
+                above[leaves] -= futures.money(row, leaves)
+                above[joins] += futures.money(row, joins)
     return replace(position, plan=plan, score=score, above=above, objective=_objective(search, plan, score))
 
 

@@ -7,6 +7,9 @@ import numpy as np
 from engine.config import RunConfig
 from engine.planning.decision_costs import DecisionCost, decision_costs
 from engine.planning.decisions import Decisions, obey
+from engine.planning.disruption import with_disruption
+from engine.planning.effective import with_prorated_quotas
+from engine.planning.permissions import Places, excused, with_permissions
 from engine.planning.quotas import QuotaBook
 from engine.planning.territory_problem import PlanningRules, Span, build_problem, sellers
 from engine.results import Allocation
@@ -42,7 +45,12 @@ def plan_territories(
     reps = sellers(panel, quotas, span)
     if not len(reps) or not len(panel.accounts.labels):
         return None
-    undecided = build_problem(panel, futures, quotas, (span, reps), rules)
+    undecided = with_disruption(build_problem(panel, futures, quotas, (span, reps), rules), asked, config.seed)
+    last_day = np.datetime64(horizon.end, "D")
+    undecided = with_permissions(undecided, Places(panel, reps, undecided.owner, last_day), asked.permissions)
+    undecided = excused(undecided, decisions)
+    if asked.prorate_quotas:
+        undecided = with_prorated_quotas(undecided, panel, quotas, (span.first, span.last))
 
     def obeyed(some: Decisions) -> tuple[Bools, Bools]:
         return obey(some, panel, reps, undecided.eligible)

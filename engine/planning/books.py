@@ -7,18 +7,27 @@ from engine.archive import load
 from engine.config import RunOptions
 from engine.errors import InputRefusedError, Problem
 from engine.finished import DRAWS, FinishedRun
+from engine.planning.disruption import moved_factor
 from engine.planning.futures import RepFutures, Span, draw_of_path, joined, quick
+from engine.planning.hold_over import held
+from engine.seeds import seed_for
 from engine.simulation.clock import SimulationHorizons
 from engine.simulation.simulate import simulate
 from models.panel import Floats
+from optimization.fairness import disturbed
 from optimization.problem import TerritoryProblem
 
 BATCH = 20_000
 """Paths at a time: every path holds all accounts."""
 
 
-def plan_weights(run: FinishedRun) -> Floats:
-    """[account, rep] what an account's revenue is worth to its owner in the plan, zero for all others.
+def plan_weights(run: FinishedRun) -> tuple[Floats, Floats]:
+    """What an account's revenue is worth to its owner in the plan, zero for all others.
+
+    Returns
+    -------
+    [account, rep] where the account keeps its rep, and where it changed rep, on average over
+    `engine.planning.disruption`
 
     Raises
     ------
@@ -34,19 +43,22 @@ def plan_weights(run: FinishedRun) -> Floats:
     position = {key: i for i, key in enumerate(panel.reps.labels.ids.tolist())}
     column = {key: i for i, key in enumerate(problem_.rep_ids.tolist())}
     row = {key: i for i, key in enumerate(panel.accounts.labels.ids.tolist())}
-    weights = np.zeros((len(row), len(position)))
+    steady, moved = np.zeros((2, len(row), len(position)))
     for account, rep in zip(plan["account"], plan["new_rep"], strict=True):
         if account in row and rep in column:
-            weights[row[account], position[rep]] = problem_.fit[row[account], column[rep]]
-    return weights
+            i, r = row[account], column[rep]
+            weights = moved if disturbed(problem_, np.array([i]), r).any() else steady
+            weights[i, position[rep]] = problem_.fit[i, r]
+    return steady, moved
 
 
 def plan_futures(
     run: FinishedRun, span: Span, paths: int, purpose: str, options: RunOptions, draws: slice = slice(None)
 ) -> RepFutures:
     """Simulate the accounts, batch by batch, and sum them by the plan's books; see `futures.rep_futures`."""
-    weights, parts = plan_weights(run).astype(np.float32), []
-    horizons = SimulationHorizons(span.months, span.months)
+    (steady, moved), parts = (weights.astype(np.float32) for weights in plan_weights(run)), []
+    late = held(run.panel, run.config.allocation.hold_over_stages)
+    horizons = SimulationHorizons(span.months, span.months, late)
     numbers = np.arange(run.draws.count)[draws]
     for number, first in enumerate(range(0, paths, BATCH)):
         settings = quick(run.config, min(BATCH, paths - first))
@@ -63,7 +75,8 @@ def plan_futures(
         ).planning
         if found is None:
             raise RuntimeError("a simulation with a planning horizon has no planning outcomes")
-        rep = found.account @ weights + found.fixed
+        factor = moved_factor(run.config.allocation, settings.paths, seed_for(run.config.seed, f"{name} disruption"))
+        rep = found.account @ steady + factor[:, None] * (found.account @ moved) + found.fixed
         draw = draw_of_path(settings.paths, settings.paths_per_draw, numbers)
         parts.append(RepFutures(rep, rep.sum(axis=1), draw))
     return joined(parts)
