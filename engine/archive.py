@@ -56,6 +56,13 @@ PROBLEM_DIMS: Dims = {
     "hours": ("account",),
     "max_hours": ("rep",),
     "move_cost": ("account",),
+    "permission_ids": ("permission",),
+    "permits": ("permission", "account", "rep"),
+    "commission": ("account", "rep"),
+    "travel": ("account", "rep"),
+    "hire": ("rep",),
+    "moved_factor": ("path",),
+    "fresh_moved_factor": ("fresh_path",),
 }
 """Dimensions of every array of an `optimization.problem.TerritoryProblem`."""
 

@@ -14,12 +14,18 @@ from typing import TYPE_CHECKING
 
 from engine.config import RunConfig, RunOptions, hashable, resolved
 from engine.data import as_of_date, build_panel, cut, issues_frame, load_tables
+from engine.data.suspects import find_suspects, suspect_issues
 from engine.deals.previous import EarlierRun, earlier_run
-from engine.planning.decisions import Decisions, check_decisions, read_decisions
+from engine.planning.accepted_plan import accepted_owners, in_force
+from engine.planning.decision_files import read_decisions
+from engine.planning.decisions import Decisions, check_decisions
+from engine.planning.hold_over import check_hold_over
+from engine.planning.permissions import check_permissions
 from engine.posterior_files import models_digest, resume_or_fit
 from engine.progress import StageClock
 from engine.report.folder import make_tables, write_folder
 from engine.report.terminal import Surroundings, company_row, summary_text
+from engine.report.workbook import Passport, write_workbook
 from engine.results import ForecastResult
 from engine.runs import (
     Manifest,
@@ -41,6 +47,8 @@ from optimization.plan import Infeasible, TerritoryPlan
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from engine.data.tables import Tables
 
 STAGES = 5
 """Stages that a run shows: data, models, simulation, assignment, report."""
@@ -70,6 +78,8 @@ class Known:
     run_id: str
     track_record: TrackRecord | None
     earlier: EarlierRun | None = None
+    tables: "Tables | None" = None
+    owners: Ints | None = None
 
 
 def check(config: RunConfig) -> str:
@@ -103,12 +113,14 @@ class Origin:
     parent : run_id of the finished run that it goes on from; None for a run of its own
     posterior : of the parent
     plan : [account] rep of the parent's plan, index into the panel's reps, to be changed as little as possible
+    history : decision log of the parent
     """
 
     kept: Path
     parent: str | None = None
     posterior: Draws | None = None
     plan: Ints | None = None
+    history: "pd.DataFrame | None" = None
 
 
 def run(config: RunConfig, options: RunOptions) -> RunSummary:
@@ -139,6 +151,8 @@ def complete(
         with clock.stage("report", "writing tables, report and arrays"):
             tables = make_tables(result)
             write_folder(result, tables, resolved(config), folder)
+            if config.report.workbook:
+                write_workbook(tables, passport(config, known, origin), folder / "plan.xlsx")
         manifest = Manifest(
             known.run_id,
             origin.parent,
@@ -157,6 +171,20 @@ def complete(
     )
 
 
+def passport(config: RunConfig, known: Known, origin: Origin) -> Passport:
+    """Where the numbers of a run come from."""
+    return Passport(
+        run_id=known.run_id,
+        parent_run=origin.parent or "",
+        config_hash=known.config_hash,
+        data_hash=known.data_hash,
+        as_of=str(known.as_of),
+        currency=config.currency,
+        seed=config.seed,
+        names=config.report.names,
+    )
+
+
 def read(config: RunConfig) -> Known:
     """Tables to a panel as of the date, with the run's name and hashes."""
     tables = load_tables(config)
@@ -166,15 +194,20 @@ def read(config: RunConfig) -> Known:
     decisions = read_decisions(config.decisions)
     config_hash = content_hash(hashable(config))
     track = newest(config.output, config.name, company_hash(config), day)
-    given = "" if config.decisions is None else file_hash(config.decisions)
+    files = {"decisions": config.decisions, "accepted_plan": config.accepted_plan}
+    given = {name: file_hash(path) for name, path in files.items() if path is not None}
     earlier = earlier_run(config.output, config.name, day, config.horizon)
     learned = [digest(track)] if track else []
     before = [{"before": earlier.digest}] if earlier else []
     data_hash = content_hash([tables.digests, given, *learned, *before])
     name = run_id(config.name, day, config_hash, data_hash)
     panel = build_panel(now, config)
-    check_decisions(decisions, panel, config.decisions)
-    return Known(panel, issues_frame(now.issues), decisions, day, config_hash, data_hash, name, track, earlier)
+    check_decisions(decisions, panel)
+    check_hold_over(panel, config.allocation.hold_over_stages)
+    check_permissions(panel, config.allocation)
+    owners = None if config.accepted_plan is None else accepted_owners(config.accepted_plan, panel)
+    issues = issues_frame((*now.issues, *suspect_issues(find_suspects(now))))
+    return Known(panel, issues, decisions, day, config_hash, data_hash, name, track, earlier, now, owners)
 
 
 def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageClock, origin: Origin) -> ForecastResult:
@@ -193,6 +226,8 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
         draws = origin.posterior or resume_or_fit(
             origin.kept, lambda: fit_all(panel, model_settings(config, options), seed_for(config.seed, "models"))
         )
+    if known.owners is not None:
+        panel, draws = in_force(panel, draws, known.owners, config.allocation.hold_over_stages)
     planned = config.allocation.enabled and draws.converged()
     with clock.stage("simulation", "simulating the pipeline and the accounts"):
         outcomes, fresh = simulate_run(_sampling(config, known), panel, draws, options.threads, verify=planned)
@@ -211,7 +246,20 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
     spread = spread_report(panel, seed_for(config.seed, "shares"))
     before = None if known.earlier is None else known.earlier.folder
     return ForecastResult(
-        config, panel, draws, outcomes, quotas, allocation, skill, known.issues, known.track_record, spread, before
+        config=config,
+        panel=panel,
+        draws=draws,
+        outcomes=outcomes,
+        quotas=quotas,
+        allocation=allocation,
+        skill=skill,
+        issues=known.issues,
+        track_record=known.track_record,
+        spread=spread,
+        earlier=before,
+        tables=known.tables,
+        run_id=known.run_id,
+        history=origin.history,
     )
 
 

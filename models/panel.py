@@ -54,6 +54,10 @@ class Reps:
     start, end : [rep] first and last day of employment, NaT when unknown or not ended
     fte : [rep] full-time equivalents, 0 to 1
     active : [rep] sells after `Panel.as_of` and may carry a book
+    latitude, longitude : [rep] base in degrees, NaN when unknown; None where no table says
+    segments, languages, skills : [rep] what the rep sells to, speaks and knows, in small letters, separated by ``|``;
+        empty when nothing is on record; None where no table says
+    commission : [rep] share of revenue paid to the rep, NaN when unknown; None where no table says
     """
 
     labels: Labels
@@ -63,6 +67,12 @@ class Reps:
     end: Dates
     fte: Floats
     active: Bools
+    latitude: Floats | None = None
+    longitude: Floats | None = None
+    segments: Texts | None = None
+    languages: Texts | None = None
+    skills: Texts | None = None
+    commission: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,14 @@ class Accounts:
     hours : [account] selling hours it takes per month, NaN when unknown
     locked : [account] may not change rep
     family : [account] index of the group of accounts that stay together; a group of its own when alone
+    latitude, longitude : [account] place in degrees, NaN when unknown; None where no table says
+    visits : [account] visits a month, NaN when unknown; None where no table says
+    language, skill : [account] what it asks of a rep, in small letters; several skills, all of them asked, separated by
+        ``|``; empty when it asks for nothing; None where no table says
+    commission : [account] share of its revenue paid to its rep, NaN when the rep's own rate holds; None where no table
+        says
+    reserved : [account] kept for new hires; None where no table says
+    previous_owner : [account] rep who owned it before the present owner; None where no table says
     """
 
     labels: Labels
@@ -91,6 +109,14 @@ class Accounts:
     hours: Floats
     locked: Bools
     family: Ints
+    latitude: Floats | None = None
+    longitude: Floats | None = None
+    visits: Floats | None = None
+    language: Texts | None = None
+    skill: Texts | None = None
+    commission: Floats | None = None
+    reserved: Bools | None = None
+    previous_owner: Ints | None = None
 
 
 @dataclass(frozen=True)

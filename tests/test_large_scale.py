@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optimization.large_scale import certificate as rechecked
 from optimization.large_scale import neighbourhoods, pricing
 from optimization.large_scale import solve as way
-from optimization.large_scale.certificate import certify, plan_cost, price_bound, project, violations
+from optimization.large_scale.certificate import (
+    book_bound,
+    certify,
+    impossible,
+    plan_cost,
+    price_bound,
+    project,
+    violations,
+)
 from optimization.large_scale.checks import check
 from optimization.large_scale.passes import book_loads
 from optimization.large_scale.plain import solve_plain
@@ -55,6 +64,13 @@ def small_problem(rng: np.random.Generator, accounts: int, reps: int, metrics: i
     )
 
 
+def worths(problem: BandedProblem, price: Floats, seed: int) -> Floats:
+    """Prices of accounts that fit the prices of bands on every second seed, and any on the others."""
+    rng = np.random.default_rng(seed)
+    priced = problem.cost + (project(problem, price)[problem.pair_rep] * problem.use).sum(axis=1)
+    return np.minimum.reduceat(priced, problem.start[:-1]) + rng.normal(0, 3, len(problem.owner)) * (seed % 2)
+
+
 def brute_force(problem: BandedProblem) -> float:
     """Least cost over all plans that hold every band; infinite where there is none. Written out, and nobody's code."""
     spans = [range(a, b) for a, b in itertools.pairwise(problem.start.tolist())]
@@ -80,9 +96,11 @@ def test_a_bound_is_never_above_the_optimum(block: int) -> None:
         problem, price = seeded(seed)
         best = brute_force(problem)
         assert price_bound(problem, price) <= best
+        assert book_bound(problem, worths(problem, price, seed), price) <= best
+        assert best == math.inf or not impossible(problem, price)
         plan = solve_banded(problem, BandedSettings(seconds=20.0, rounds=5), seed)
         found = plan.certificate
-        assert found.bound <= best or best == math.inf
+        assert found.bound <= best
         assert found.feasible == (not violations(problem, plan.rep))
         if found.feasible:
             feasible += 1
@@ -180,6 +198,71 @@ def test_a_time_out_called_optimal_cannot_break_a_plan(monkeypatch: pytest.Monke
     found = solve_banded(problem, BandedSettings(seconds=20.0, rounds=8)).certificate
     assert found.feasible
     assert found.objective >= brute_force(problem)
+
+
+@pytest.mark.parametrize("sets", [1, 2, 3])
+def test_a_search_for_books_that_is_cut_short_still_bounds(monkeypatch: pytest.MonkeyPatch, sets: int) -> None:
+    """With room for few sets most books are not found; the bound falls and stays below the optimum."""
+    below = 0
+    for seed in range(2000, 2060):
+        problem, price = seeded(seed)
+        worth = worths(problem, price, seed)
+        full = book_bound(problem, worth, price)
+        with monkeypatch.context() as changed:
+            changed.setattr(rechecked, "SETS", sets)
+            cut = book_bound(problem, worth, price)
+        assert cut <= brute_force(problem)
+        assert cut <= full + 1e-6 * max(1.0, abs(full)) or full == math.inf
+        below += cut < full
+    assert below > 0
+
+
+def test_whole_books_bound_better_than_prices_of_bands() -> None:
+    """Generalised assignment where the linear relaxation splits accounts: most of the gap to it is closed."""
+    rng = np.random.default_rng(11)
+    use = rng.integers(5, 26, (5, 60)).astype(float)
+    cost = 111 - use + rng.integers(-10, 11, (5, 60)).astype(float)
+    problem = BandedProblem.from_table(cost, use, np.floor(0.8 * use.sum(axis=1) / 5))
+    found = solve_banded(problem, QUICK).certificate
+    relaxation = pricing.solve_relaxation(problem, math.inf)
+    loose = price_bound(problem, relaxation.price)
+    assert "cheapest book" in found.bound_kind
+    assert found.objective - found.bound < 0.5 * (found.objective - loose)
+
+
+def test_a_rep_without_any_book_within_its_bands_has_an_infinite_bound() -> None:
+    """Three accounts of size 2 and a band from 2.5 to 3.5: shares hold it, whole accounts do not."""
+    problem = replace(
+        BandedProblem.from_table(np.ones((2, 3)), np.full((2, 3), 2.0), np.array([3.5, 9.0])),
+        low=np.array([[2.5], [-np.inf]]),
+    )
+    assert book_bound(problem, np.ones(3), np.zeros((2, 1))) == math.inf
+    found = solve_banded(problem, QUICK).certificate
+    assert not found.feasible
+    assert found.bound == math.inf
+    assert "proven" in found.bound_kind
+
+
+def test_too_little_room_in_all_is_proven() -> None:
+    """Half a unit less capacity than the least use; every rep by itself can be filled."""
+    problem = table_problem()
+    least = problem.use.reshape(9, 3).min(axis=1).sum()
+    short = replace(problem, high=np.full((3, 1), (least - 0.5) / 3))
+    found = solve_banded(short, QUICK).certificate
+    assert not found.feasible
+    assert found.bound == math.inf
+    assert found.gap == math.inf
+    assert "proven" in found.bound_kind
+    assert not impossible(problem, np.full((3, 1), 1.0))
+
+
+def test_a_plan_to_begin_from_is_never_made_worse() -> None:
+    problem = table_problem()
+    begun = solve_banded(problem, QUICK)
+    again = solve_banded(problem, BandedSettings(seconds=20.0, rounds=1), begun=begun.rep)
+    assert again.certificate.objective <= begun.certificate.objective
+    with pytest.raises(ValueError, match="begun"):
+        solve_banded(problem, QUICK, begun=np.full(9, NONE))
 
 
 def test_wrong_prices_only_weaken_the_bound() -> None:

@@ -136,7 +136,8 @@ def _polynomials(odds: Odds, clock: Clock, shocks: Floats, ages: Ints, centre: F
     )
     none, nothing = np.zeros(len(age), dtype=np.int64), np.zeros(0)
     pipeline = Pipeline(
-        age, stage, size, none, none, none, none, none[:0], none[:0], none[:0], none[:0].astype(np.uint64), nothing
+        *(age, stage, size, none, none, none, none),
+        *(none[:0], none[:0], none[:0], none[:0], none[:0].astype(np.uint64), nothing),
     )
     table = outcome_table(plain(odds._replace(size=np.exp(grid)[None])), plain(pipeline), clock, 0, shocks)
     chance = table[:, 0][:, clock.forecast_slot >= 0].sum(axis=1).reshape(len(ages), stages, NODES, NODES)

@@ -30,6 +30,7 @@ class Field:
     heat : unit of temperature, in the unit of cost
     first : [account] pairs of the rounded relaxation
     exact : the prices are optimal
+    doubtful : no shares of accounts that hold all bands are known
     """
 
     problem: BandedProblem
@@ -41,6 +42,7 @@ class Field:
     heat: float
     first: Ints
     exact: bool
+    doubtful: bool = True
 
 
 def make_field(problem: BandedProblem, relaxation: Relaxation) -> Field:
@@ -56,7 +58,9 @@ def make_field(problem: BandedProblem, relaxation: Relaxation) -> Field:
     scale = max(abs(relaxation.bound) if np.isfinite(relaxation.bound) else 0.0, 1e-3 * spread * accounts)
     heat = _heat(reduced, problem.start, UNIT_LOSS * scale)
     first = order[problem.start[:-1]]
-    return Field(problem, price, relaxation.bound, account, reduced, outside, heat, first, relaxation.exact)
+    return Field(
+        problem, price, relaxation.bound, account, reduced, outside, heat, first, relaxation.exact, relaxation.doubtful
+    )
 
 
 def _heat(reduced: Floats, start: Ints, loss: float) -> float:

@@ -16,7 +16,7 @@ RISE, FALL = 1.15, 0.98
 """Factors of the cost outside a band after each look, where it is broken and where it holds."""
 
 STAGES = 40
-"""Temperatures of a pass."""
+"""Temperatures of a long pass."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Climate:
     reach : pairs per account, by reduced cost
     nodes : most looks at an account in the search for one chain
     steps : chains tried per account over the whole pass
+    stages : temperatures of the pass
     """
 
     warm: float
@@ -36,6 +37,7 @@ class Climate:
     reach: float
     nodes: int
     steps: float = 100.0
+    stages: int = STAGES
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,10 @@ def run_pass(field: Field, climate: Climate, plan: Ints, seed: np.random.SeedSeq
     best, value = arc.copy(), np.array([np.inf, 0.0, 0.0])
     accounts = len(plan)
     chunk = int(np.clip(accounts, SHORTEST, LONGEST))
-    chunks = max(1, round(climate.steps * accounts / STAGES / chunk))
+    chunks = max(1, round(climate.steps * accounts / climate.stages / chunk))
     current = plan.copy()
     ended = True
-    for heat in field.heat * np.geomspace(climate.warm, climate.cool, STAGES):
+    for heat in field.heat * np.geomspace(climate.warm, climate.cool, climate.stages):
         for _ in range(chunks):
             run(*arrays, outside, arc, best, value, random, heat, chunk, climate.nodes)
             current[active.accounts] = active.pair[arc]

@@ -1,7 +1,7 @@
 """Exact prices of the relaxation: a linear program over few pairs that takes in pairs of negative reduced cost."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,12 +26,14 @@ class Relaxation:
     bound : value of the dual function at them
     share : [pair] share of the account the rep has in the relaxed plan; NaN-free, zero where unknown
     exact : the prices are optimal
+    doubtful : no shares of accounts that hold all bands were found
     """
 
     price: Floats
     bound: float
     share: Floats
     exact: bool
+    doubtful: bool = True
 
 
 def solve_relaxation(problem: BandedProblem, deadline: float) -> Relaxation:
@@ -47,7 +49,7 @@ def _generate(problem: BandedProblem, dual: Dual, deadline: float) -> Relaxation
     reduced = _reduced(problem, dual.price)
     chosen = _first_pairs(problem, reduced)
     elastic = _elastic(problem, dual.price)
-    best, share, exact = dual, np.zeros(len(problem.cost)), False
+    best, share, exact, doubtful = dual, np.zeros(len(problem.cost)), False, True
     for _ in range(ROUNDS):
         left = deadline - time.monotonic()
         if left <= 0:
@@ -57,7 +59,7 @@ def _generate(problem: BandedProblem, dual: Dual, deadline: float) -> Relaxation
         if not answer.solved or not np.isfinite(answer.price).all():
             break
         share = np.zeros(len(problem.cost))
-        share[pair] = answer.value
+        share[pair], doubtful = answer.value, answer.outside > 0
         bound = dual_value(problem, answer.price)
         if bound > best.bound:
             best = Dual(answer.price, bound)
@@ -66,7 +68,7 @@ def _generate(problem: BandedProblem, dual: Dual, deadline: float) -> Relaxation
         if exact or not entering.any():
             break
         chosen |= entering
-    return Relaxation(best.price, best.bound, share, exact)
+    return Relaxation(best.price, best.bound, share, exact, doubtful)
 
 
 def dual_value(problem: BandedProblem, price: Floats) -> float:
@@ -77,6 +79,19 @@ def dual_value(problem: BandedProblem, price: Floats) -> float:
     band = np.where(price > 0, problem.high, problem.low)
     least = np.minimum.reduceat(value, problem.start[:-1]).sum()
     return float(least - (price * np.where(price != 0, band, 0.0)).sum())
+
+
+def infeasibility_prices(problem: BandedProblem, deadline: float) -> Floats:
+    """[rep, metric] prices that show that no shares of accounts hold all bands, where that is so; else any prices.
+
+    The program asks, at no cost, for the least that must lie outside the bands, each metric in its own unit.
+    """
+    free = replace(problem, cost=np.zeros_like(problem.cost))
+    typical = np.abs(problem.use).mean(axis=0) if len(problem.use) else np.ones(problem.use.shape[1])
+    elastic = 1.0 / np.where(typical > 0, typical, 1.0)
+    if len(problem.account_ids) > LARGEST_ROWS:
+        return climb(free, deadline).price
+    return relax(free, whole_part(free, np.arange(len(free.cost))), deadline - time.monotonic(), elastic).price
 
 
 def _reduced(problem: BandedProblem, price: Floats) -> Floats:

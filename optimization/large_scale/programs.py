@@ -36,12 +36,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Relaxed:
-    """Answer of a linear program: values [column], prices [rep row, metric], objective; ``solved`` false: no answer."""
+    """Answer of a linear program: values [column], prices [rep row, metric], objective; ``solved`` false: no answer.
+
+    ``outside`` is what lies outside the bands, all rows together.
+    """
 
     value: Floats
     price: Floats
     objective: float
     solved: bool
+    outside: float = 0.0
 
 
 def whole_part(problem: BandedProblem, pair: Ints) -> Part:
@@ -60,12 +64,13 @@ def relax(problem: BandedProblem, part: Part, seconds: float, elastic: Floats) -
     solved = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
     if not solved:
         return Relaxed(np.zeros(columns), np.zeros(part.low.shape), -np.inf, solved)
-    dual = np.array(solution.row_dual)[part.accounts :]
+    dual, value = np.array(solution.row_dual)[part.accounts :], np.array(solution.col_value)
     return Relaxed(
-        np.array(solution.col_value)[:columns],
+        value[:columns],
         -dual.reshape(part.low.shape),
         solver.getInfo().objective_function_value,
         solved,
+        float(value[columns:].sum()),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from optimization.large_scale.neighbourhoods import (
     room_to_settle,
 )
 from optimization.large_scale.passes import Climate, run_pass
+from optimization.large_scale.relinking import relink
 from optimization.problem import Ints
 
 CLIMATES = (
@@ -50,6 +51,18 @@ KEPT = 20
 PARENTS, MOST_PARENTS = 3, 6
 """Plans merged in one program at first, and at most."""
 
+PARENTS_OF_CHILDREN = 10
+"""Best of the plans kept, between which children start."""
+
+STALE = 30
+"""Rounds of relinking without a plan worth keeping after which merges have their turn."""
+
+RELINK_ROUNDS = 2.5e6
+"""Rounds of relinking in the first turn, times the square of the accounts; twice as many in the next."""
+
+LARGEST_RELINKED = 800
+"""Accounts above which children take longer than they are worth (at 900, 28 s for no gain)."""
+
 MERGE_NODES = 3000
 """Most branch-and-bound nodes of a merge."""
 
@@ -63,7 +76,10 @@ PATIENCE = 4
 """Rounds of programs without a gain after which passes have their turn again."""
 
 MOST_STEPS = 3e5
-"""Chains tried in a pass of the first turn."""
+"""Chains tried in a pass of the first turn, in small problems."""
+
+STEPS_PER_SECOND, ENOUGH_PER_ACCOUNT = 15_000, 150
+"""Chains tried in a pass of the first turn in larger ones: per second of the search, up to so many per account."""
 
 MOST_PER_ACCOUNT, FEW_PER_ACCOUNT = 1000.0, 100.0
 """Chains tried per account in a pass of the first turn: at most, and below which integer programs come first."""
@@ -101,9 +117,13 @@ class Best:
 
 
 class Search:
-    """Passes of chains, then integer programs while they gain, and again with other climates and more effort."""
+    """Passes of chains, then integer programs while they gain, and again with other climates and more effort.
 
-    def __init__(self, field: Field, seed: int, deadline: float) -> None:
+    ``around``: there is a plan already, so integer programs around it come first. ``seconds`` is what the whole search
+    is given: larger problems have longer passes where it is long.
+    """
+
+    def __init__(self, field: Field, seed: int, deadline: float, seconds: float, around: bool = False) -> None:
         self.field, self.deadline = field, deadline
         self.streams = np.random.SeedSequence(seed)
         self.rng = np.random.default_rng(self.streams.spawn(1)[0])
@@ -111,9 +131,14 @@ class Search:
         self.apart = 0.999 if whole else 0.05 * field.heat
         self.turn, self.dry, self.size = 0, 0, float(FIRST_SIZE)
         self.settled, self.attempted = False, 0
-        self.phase = self._round_of_passes
+        enough = max(MOST_STEPS, ENOUGH_PER_ACCOUNT * len(field.first))
+        self.steps = float(np.clip(STEPS_PER_SECOND * seconds, MOST_STEPS, enough))
+        self.phase = self._round_of_programs if around else self._round_of_passes
         self.pool: list[tuple[float, Ints]] = []
         self.parents, self.tired = PARENTS, False
+        self.relinked, self.bred = 0, 0
+        open_below = bool(np.isneginf(field.problem.low).all())  # relinking is measured to pay there only
+        self.relinks = open_below and len(field.first) <= LARGEST_RELINKED
         self.shared = links(field, reach_limit(field, PER_ACCOUNT))
 
     @property
@@ -129,7 +154,7 @@ class Search:
         jobs = []
         for _ in range(SIDES):
             climate = CLIMATES[self.turn % len(CLIMATES)]
-            steps = min(MOST_STEPS / len(self.field.first), MOST_PER_ACCOUNT)
+            steps = min(self.steps / len(self.field.first), MOST_PER_ACCOUNT)
             climate = replace(climate, steps=steps * 2.0**self.cycle)
             self.turn += 1
             stream = self.streams.spawn(1)[0]
@@ -154,7 +179,26 @@ class Search:
         if any(abs(cost - known) <= 1e-9 * max(1.0, abs(cost)) for known, _ in self.pool):
             return False
         self.pool = sorted([*self.pool, (cost, plan)], key=lambda one: one[0])[:KEPT]
-        return self.pool[-1][1] is not plan or len(self.pool) < KEPT
+        return any(kept is plan for _, kept in self.pool)
+
+    def _round_of_relinks(self, best: Best, pool: Executor) -> bool:
+        """Children between plans drawn from those kept, which they join if they are good enough."""
+        if best.feasible:
+            self._keep(np.flatnonzero(self.field.problem.pair_rep == best.rep[self.field.account]))
+        parents = [plan for _, plan in self.pool[:PARENTS_OF_CHILDREN]]
+        most = RELINK_ROUNDS * 2.0 ** (self.cycle - 1) / len(self.field.first) ** 2
+        if len(parents) < 2 or self.dry >= STALE or self.relinked >= max(most, 1.0):
+            self.phase, self.dry, self.relinked, self.bred = self._round_of_merges, 0, 0, self.cycle
+            return True
+        self.relinked += 1
+        streams = self.streams.spawn(SIDES)
+        jobs = [pool.submit(relink, self.field, parents, stream, self.deadline) for stream in streams]
+        born = [job.result() for job in jobs]
+        for plan in [plan for offspring in born for plan in offspring.plans]:
+            best.offer(self.field, self.field.problem.pair_rep[plan])
+            self.dry = 0 if self._keep(plan) else self.dry
+        self.dry += 1
+        return all(offspring.ended for offspring in born)
 
     def _round_of_merges(self, best: Best, pool: Executor) -> bool:
         """Merge plans drawn from those kept; children are kept as well."""
@@ -197,10 +241,12 @@ class Search:
         size = min(round(self.size), reps)
         used = np.flatnonzero(self.field.problem.pair_rep == best.rep[self.field.account])
         weight = book_losses(self.field, used).clip(min=0) + 1e-9 * max(abs(best.cost), 1.0)
-        if not best.feasible:  # broken books first, and dearer from round to round
+        count = max(SIDES * GROUPS, reps // size)
+        if not best.feasible:  # broken books first and alone, and dearer from round to round
             best.price, best.broken = DEARER * best.price, DEARER * best.broken
-            weight = 1e-6 * weight + broken_cost(self.field, best.rep)
-        groups = draw_groups(self.shared, weight, size, max(SIDES * GROUPS, reps // size), self.rng)
+            broken = broken_cost(self.field, best.rep)
+            weight, count = 1e-6 * weight + broken, max(SIDES * GROUPS, min(count, int((broken > 0).sum())))
+        groups = draw_groups(self.shared, weight, size, count, self.rng)
         seed = int(self.rng.integers(2**30))
         sides = [groups[k::SIDES] for k in range(SIDES) if groups[k::SIDES]]
         jobs = [pool.submit(self._side, best, side, seed + k) for k, side in enumerate(sides)]
@@ -248,5 +294,6 @@ class Search:
         growing = solved > GROWS and self.size < len(problem.rep_ids)  # larger groups are worth a look
         self.dry = 0 if better or growing else self.dry + 1
         if self.dry >= (PATIENCE if self.tired or not best.feasible else 1):
-            self.phase, self.dry = self._round_of_passes, 0
+            breed = self.relinks and self.bred < self.cycle  # once in a turn; its plans are merged before the next
+            self.phase, self.dry = self._round_of_relinks if breed else self._round_of_passes, 0
         return not any(gain.timed_out for gain in gains)
