@@ -160,7 +160,7 @@ def test_the_picture_in_architecture_is_true() -> None:
     assert drawn == arrows, f"undrawn {sorted(arrows - drawn)}, not in code {sorted(drawn - arrows)}: {mend}"
 
 
-COMMANDS = ("engine.forecast", "engine.scenario", "engine.allocate", "engine.planning")
+COMMANDS = ("engine.forecast", "engine.scenario", "engine.allocate", "engine.planning", "engine.init", "engine.report")
 LIGHT = (
     "engine",
     "engine.errors",
@@ -169,6 +169,7 @@ LIGHT = (
     "engine.forecast",
     "engine.scenario",
     "engine.allocate",
+    "engine.init",
     "engine.planning.questions",
     "engine.tracking_settings",
 )

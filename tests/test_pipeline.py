@@ -22,7 +22,10 @@ from tests.simulation_inputs import make_draws, make_panel
 
 ROOT = Path(__file__).parents[1]
 TABLES = {"backtest.csv", "forecast.csv", "deals.csv", "allocation.csv", "moves.csv", "books.csv", "data_issues.csv"}
-PROMISED = TABLES | {"config.yaml", "certificate.json", "report.html", "manifest.json", "draws"}
+DECIDED = {"decisions.csv", "decision_log.csv"}
+TRADE = {"kpis.csv", "kpis_not_available.csv", "data_quality.csv", "suspects.csv", "suspect_effect.csv"}
+FOR_PEOPLE = {"report.html", "cards", "plan.xlsx", "crm"}
+PROMISED = TABLES | DECIDED | TRADE | FOR_PEOPLE | {"config.yaml", "certificate.json", "manifest.json", "draws"}
 
 
 def forecast(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -90,6 +90,7 @@ def write_workbook(tables: Mapping[str, pd.DataFrame], passport: Passport, path:
 
 def _prepared(name: str, frame: pd.DataFrame, names: str) -> pd.DataFrame:
     """The table as the workbook shows it: columns to fill in, and no names of reps where they are not wanted."""
+    frame = _latest(frame) if name == "kpis" else frame
     frame = frame.head(MOST_ROWS)
     if names != "full":
         hidden = [c for c in ("rep_name", "old_rep_name", "new_rep_name", "owner_name") if c in frame]
@@ -103,6 +104,16 @@ def _prepared(name: str, frame: pd.DataFrame, names: str) -> pd.DataFrame:
     first = ["account", "account_name", "old_rep", "old_rep_name", "new_rep", "new_rep_name", *FILLED_IN]
     first = [column for column in first if column in frame]
     return frame[[*first, *(column for column in frame if column not in first)]]
+
+
+def _latest(kpis: pd.DataFrame) -> pd.DataFrame:
+    """The company at all times, and the other levels in the latest quarter: kpis.csv has the rest."""
+    if not {"level", "period"} <= set(kpis):
+        return kpis
+    period = kpis["period"].astype(str)
+    quarters = period[period.str.contains("Q", regex=False)]
+    last = quarters.max() if len(quarters) else period.max()
+    return kpis[(kpis["level"] == "company") | (period == last)]
 
 
 class _Writer:

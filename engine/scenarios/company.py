@@ -117,9 +117,18 @@ def copied(labels: Labels, sources: Ints) -> Labels:
 
 
 def grown[T](items: T, **values: Any) -> T:
-    """A dataclass of parallel arrays with one row more at the end; nested labels are given whole."""
+    """A dataclass of parallel arrays with one row more at the end; nested labels are given whole.
+
+    Optional columns (those with a default) that are not given are unknown for the new row: NaN or an empty text.
+    """
     parts = {}
     for field in fields(items):  # type: ignore[arg-type]
-        old, new = getattr(items, field.name), values[field.name]
-        parts[field.name] = new if isinstance(old, Labels) else np.append(old, np.array([new], dtype=old.dtype))
+        old = getattr(items, field.name)
+        if old is None or isinstance(old, Labels):
+            parts[field.name] = values.get(field.name)
+            continue
+        optional = field.default is None
+        unknown = np.nan if old.dtype.kind == "f" else ""
+        new = values.get(field.name, unknown) if optional else values[field.name]
+        parts[field.name] = np.append(old, np.array([new], dtype=old.dtype))
     return type(items)(**parts)
