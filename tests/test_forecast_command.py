@@ -117,8 +117,11 @@ print(*sys.modules)
 def test_the_schema_is_json_with_the_public_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--schema"]) == 0
     schema = json.loads(capsys.readouterr().out)
-    public = "name as_of horizon seed data stages calendar currency models simulation allocation decisions accepted_plan"
-    assert list(schema["properties"]) == [*public.split(), "backtest", "tracking", "crm", "report", "output"]
+    public = "name as_of horizon seed data stages calendar currency models simulation allocation decisions"
+    assert list(schema["properties"]) == [
+        *public.split(),
+        *["accepted_plan", "backtest", "tracking", "crm", "report", "output"],
+    ]
     assert schema["additionalProperties"] is False
     assert set(schema["$defs"]["Data"]["discriminator"]["mapping"]) == {"demo", "tables"}
 

@@ -168,7 +168,8 @@ class Search:
                 self._keep(outcome.best)
         shortened = len(self.field.first) > MOST_STEPS / FEW_PER_ACCOUNT
         if self.turn % len(CLIMATES) == 0:
-            self.phase, self.dry = self._round_of_merges, 0
+            breed = self.relinks and self.bred < self.cycle  # once in a turn; its plans are merged afterwards
+            self.phase, self.dry = self._round_of_relinks if breed else self._round_of_merges, 0
         elif self.turn % len(CLIMATES) == SIDES and (shortened or not best.feasible):
             self.phase, self.dry = self._round_of_programs, 0  # passes alone are not enough here
         return timely
@@ -294,6 +295,5 @@ class Search:
         growing = solved > GROWS and self.size < len(problem.rep_ids)  # larger groups are worth a look
         self.dry = 0 if better or growing else self.dry + 1
         if self.dry >= (PATIENCE if self.tired or not best.feasible else 1):
-            breed = self.relinks and self.bred < self.cycle  # once in a turn; its plans are merged before the next
-            self.phase, self.dry = self._round_of_relinks if breed else self._round_of_passes, 0
+            self.phase, self.dry = self._round_of_passes, 0
         return not any(gain.timed_out for gain in gains)
