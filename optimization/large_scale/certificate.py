@@ -144,7 +144,7 @@ def book_bound(problem: BandedProblem, worth: Floats, price: Floats) -> float:
     size = math.fsum(np.abs(net)) + math.fsum((np.abs(price[owner]) * np.abs(use)).ravel())
     band = np.where(price > 0, problem.high, np.where(price < 0, problem.low, 0.0))
     size += math.fsum(np.abs(price * band).ravel()) + math.fsum(np.abs(worth))
-    error = (len(order) // reps + 200) * np.finfo(float).eps * 4 * size
+    error = (int(np.diff(edge).max(initial=0)) + 200) * np.finfo(float).eps * 4 * size
     return round_up(problem, math.fsum(worth) + math.fsum(value) - error)
 
 

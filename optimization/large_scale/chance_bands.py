@@ -138,7 +138,9 @@ def plan_near(lifted: Lifted, relaxed: FairRelaxation, begun: Ints, effort: Effo
         if left <= 0:
             return Rounded(best, repeatable=False)
         fair = fair_bands(lifted, relaxed, slack.now)
-        seconds = min(left / (ATTEMPTS - number), SECONDS + len(near) / BLOCKS_PER_SECOND)
+        full = SECONDS + len(near) / BLOCKS_PER_SECOND
+        seconds = min(left / (ATTEMPTS - number), full)
+        repeatable &= seconds == full  # the length of passes goes with the seconds
         wanted = BandedSettings(seconds=max(seconds, 0.05), rounds=effort.rounds, gap=1e-3)
         answer = solve_banded(banded(lifted, near, charge, fair), wanted, effort.seed + number, begun)
         repeatable &= answer.repeatable

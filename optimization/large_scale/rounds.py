@@ -60,6 +60,9 @@ STALE = 30
 RELINK_ROUNDS = 2.5e6
 """Rounds of relinking in the first turn, times the square of the accounts; twice as many in the next."""
 
+RELINKED_FIRST = 200
+"""Accounts up to which plans are relinked right after the passes, above which after the integer programs."""
+
 LARGEST_RELINKED = 800
 """Accounts above which children take longer than they are worth (at 900, 28 s for no gain)."""
 
@@ -168,7 +171,7 @@ class Search:
                 self._keep(outcome.best)
         shortened = len(self.field.first) > MOST_STEPS / FEW_PER_ACCOUNT
         if self.turn % len(CLIMATES) == 0:
-            breed = self.relinks and self.bred < self.cycle  # once in a turn; its plans are merged afterwards
+            breed = self._may_breed() and len(self.field.first) <= RELINKED_FIRST
             self.phase, self.dry = self._round_of_relinks if breed else self._round_of_merges, 0
         elif self.turn % len(CLIMATES) == SIDES and (shortened or not best.feasible):
             self.phase, self.dry = self._round_of_programs, 0  # passes alone are not enough here
@@ -295,5 +298,9 @@ class Search:
         growing = solved > GROWS and self.size < len(problem.rep_ids)  # larger groups are worth a look
         self.dry = 0 if better or growing else self.dry + 1
         if self.dry >= (PATIENCE if self.tired or not best.feasible else 1):
-            self.phase, self.dry = self._round_of_passes, 0
+            self.phase, self.dry = self._round_of_relinks if self._may_breed() else self._round_of_passes, 0
         return not any(gain.timed_out for gain in gains)
+
+    def _may_breed(self) -> bool:
+        """Whether plans are to be relinked: once in a turn of the climates; children are merged afterwards."""
+        return self.relinks and self.bred < self.cycle
