@@ -22,13 +22,12 @@ from engine.archive import load
 from engine.command import add_machine_options, exit_code, positive
 from engine.errors import InputRefusedError, Problem
 from engine.finished import DRAWS, FinishedRun, open_run
+from engine.planning.books import planned_outcomes
 from engine.planning.disruption import moved_factor
 from engine.planning.futures import draw_of_path, planning_span, quick
 from engine.planning.noise import cluster_means, errors, expected_spread
 from engine.planning.verification import EVEN, ODD
 from engine.seeds import seed_for
-from engine.simulation.clock import SimulationHorizons
-from engine.simulation.simulate import simulate
 from models.panel import Bools, Floats, Ints
 from optimization.fairness import attained, present_owner, spread
 from optimization.families import active_reps
@@ -38,6 +37,16 @@ from optimization.problem import NONE, TerritoryProblem
 from optimization.rules import build_case
 from optimization.settings import AllocationSettings
 from optimization.solve import solve
+
+BUDGETS = (
+    "max_moved_accounts_share",
+    "max_moved_value_share",
+    "max_move_cost",
+    "max_moved_accounts_per_rep",
+    "max_moved_value_share_per_rep",
+    "max_move_cost_per_rep",
+)
+"""Settings that limit moves."""
 
 BATCH = 20_000
 """Paths simulated at a time: every path holds all accounts."""
@@ -69,18 +78,7 @@ def batches(
     numbers = np.arange(run.draws.count)[draws]
     for number, first in enumerate(range(0, paths, BATCH)):
         settings, name = quick(run.config, min(BATCH, paths - first)), f"equal chance {purpose} {number}"
-        found = simulate(
-            run.panel,
-            run.draws,
-            SimulationHorizons(months, months),
-            settings,
-            run.config.seed,
-            threads,
-            purpose=name,
-            draw_slice=draws,
-        ).planning
-        if found is None:
-            raise RuntimeError("a simulation with a planning horizon has no planning outcomes")
+        found = planned_outcomes(run, months, settings, name, threads, draws)
         factor = moved_factor(asked, settings.paths, seed_for(root, f"{name} disruption"))
         part = replace(problem, value=found.account, fixed=found.fixed[:, reps], moved_factor=factor)
         yield part, draw_of_path(settings.paths, settings.paths_per_draw, numbers)
@@ -103,9 +101,7 @@ def on_paths(run: FinishedRun, paths: int, threads: int | None) -> tuple[Territo
 def settings_of(own: AllocationSettings) -> dict[str, AllocationSettings]:
     """Settings by the name of the plan."""
     own = own.model_copy(update={"confidence_groups": 0, "time_limit": 1e9})
-    free = own.model_copy(
-        update={"max_moved_accounts_share": None, "max_moved_value_share": None, "max_move_cost": None}
-    )
+    free = own.model_copy(update=dict.fromkeys(BUDGETS))
     alone = own.weights.model_copy(update={"move_cost": 0.0, "potential": 0.0})
     return {
         "budget of the config": own,

@@ -80,7 +80,8 @@ def band_of_commission(case: Case) -> list[Row]:
     if problem.commission is None:
         return []
     mean = problem.value.mean(axis=0, dtype=np.float64)
-    total = float(mean @ (problem.commission @ share_by_capacity(problem)))
+    # sums instead of matrix products: BLAS may sum in another order on another number of threads
+    total = float((mean * (problem.commission * share_by_capacity(problem)).sum(axis=1)).sum())
     amount = case.blocks.sums(problem.commission * problem.fit * mean[:, None])
     parts = amount, np.zeros(amount.shape[1]), total
     return _band(case, "band of commission", case.settings.bands.commission, parts)

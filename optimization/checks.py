@@ -105,6 +105,10 @@ def _optional_faults(problem: TerritoryProblem) -> list[str]:
         faults.append("permission_ids are not unique")
     if (problem.permission_ids is None) != (problem.permits is None):
         faults.append("permission_ids and permits must come together")
+    for name in ("moved_factor", "fresh_moved_factor"):
+        factor = getattr(problem, name)
+        if factor is not None and not (factor.dtype.kind == "f" and (np.isfinite(factor) & (factor >= 0)).all()):
+            faults.append(f"{name} must be finite and not negative")
     shapes = {
         "permits": ((len(names), accounts, reps), "b"),
         "commission": ((accounts, reps), "f"),

@@ -41,6 +41,16 @@ def above_quota(problem: TerritoryProblem, book: Ints, r: int, *, fresh: bool) -
     return above
 
 
+def account_revenue(problem: TerritoryProblem, rep: Ints) -> Paths:
+    """[path, account] revenue of every account under its ``rep`` [account] on the planning paths."""
+    accounts = np.arange(len(rep))
+    money = problem.value * problem.fit[accounts, rep].astype(np.float32)
+    if problem.moved_factor is not None:
+        new = (problem.move_cost > 0) & (problem.owner != rep)
+        money[:, new] *= problem.moved_factor[:, None]
+    return money
+
+
 def disturbed(problem: TerritoryProblem, accounts: Ints, r: int) -> Bools:
     """[n] whether the revenue of the accounts under rep ``r`` is that of a change of rep (see `moved_factor`)."""
     return (problem.move_cost[accounts] > 0) & (problem.owner[accounts] != r)

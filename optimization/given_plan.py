@@ -15,6 +15,7 @@ from optimization.rules import build_case
 from optimization.scores import build_goal
 from optimization.settings import AllocationSettings
 from optimization.solve import Found, Work, certified, certified_by_chance
+from optimization.sums import counted
 
 
 def replan(
@@ -22,7 +23,7 @@ def replan(
 ) -> TerritoryPlan | Infeasible:
     """Change an earlier plan ``earlier`` [account] as little as decisions and rules ask, and certify it."""
     check(problem)
-    found = resolve(problem, settings, earlier, seed, settings.time_limit)
+    found = None if counted(problem, settings) else resolve(problem, settings, earlier, seed, settings.time_limit)
     if found is None:
         return explain(problem, settings)
     return certify(problem, settings, (found.rep, found.repeatable), seed)

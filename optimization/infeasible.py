@@ -1,6 +1,7 @@
 """Why no plan exists: a smallest set of named rules that cannot hold together, and what would make a plan possible.
 
-A rule is a builder and a key: the lock of one account, the minimum of one rep. Cheap checks guess a conflict, whole
+A rule is a builder and a key: the lock of one account, the minimum of one rep. Sums prove what they can
+(`optimization.sums`), cheap checks guess a conflict, whole
 rules are left out while the rest still cannot hold (Chinneck and Dravnieks 1991, doi:10.1287/ijoc.3.2.157), and what
 remains goes through `optimization.quickxplain` key by key. Every guess is confirmed by the solver on those rules alone.
 """
@@ -21,6 +22,7 @@ from optimization.repairs import of_everything, repairs
 from optimization.rounding import Question, solve_near_relaxation
 from optimization.rules import RULES, Case, atom_of, build_case, rows_of
 from optimization.settings import AllocationSettings
+from optimization.sums import beyond_reach, counted
 from optimization.suspects import suspects
 
 EXPLAIN_SECONDS = 60.0
@@ -98,7 +100,7 @@ def explain(problem: TerritoryProblem, settings: AllocationSettings, seconds: fl
     while len(conflicts) < MOST_CONFLICTS:
         conflict, smallest = find_conflict(oracle, excused)
         if not conflict:
-            proven &= smallest
+            proven &= smallest or bool(conflicts)  # what is named stays proven, whether or not there is more
             break
         proven &= smallest
         conflicts.append(conflict)
@@ -126,6 +128,8 @@ def find_conflict(oracle: Oracle, excused: frozenset[Atom]) -> tuple[tuple[Atom,
     """
     rest = [atom for atom in oracle.atoms if atom not in excused]
     oracle.smallest = None
+    if (proof := counted(oracle.problem, oracle.settings)) and set(proof) <= set(rest):
+        return proof, True
     try:
         for guess in suspects(oracle.problem, oracle.settings, rest):
             if oracle.cannot_hold(guess):
@@ -203,7 +207,9 @@ class Asker:
     deadline: float
 
     def ask(self, case: Case, question: Question) -> Solution:
-        """Answer of the solver: exact for small problems, near the relaxation for others."""
+        """Answer of the solver: exact for small problems, near the relaxation for others; none after the deadline."""
+        if time.monotonic() > self.deadline:  # the model of a large problem takes long to build
+            return Solution("time", None, None, None, {}, -np.inf)
         return _ask(case, question, self.deadline)
 
     def feasible(self, case: Case) -> bool:
@@ -219,6 +225,8 @@ def feasible(case: Case, deadline: float) -> bool | None:
         return None
     if not rows_of(case):
         return True
+    if beyond_reach(case):
+        return False
     case = replace(case, blocks=replace(case.blocks, allowed=relevant(case)))
     answer = _ask(case, Question(cost=case.blocks.moved_accounts), deadline)
     if answer.status == "infeasible":

@@ -29,6 +29,7 @@ from optimization.rules import Case, build_case
 from optimization.scores import Linear, build_goal
 from optimization.search import LEAST_GAIN, improve_linear, improve_on_paths
 from optimization.settings import AllocationSettings
+from optimization.sums import counted
 from optimization.work import Found, Work, goal_around, present, worth
 
 __all__ = ["Found", "Work", "certified", "certified_by_chance", "first_plan", "rounds", "solve"]
@@ -69,6 +70,8 @@ def solve(problem: TerritoryProblem, settings: AllocationSettings, seed: int) ->
     """
     check(problem)
     began = time.monotonic()
+    if counted(problem, settings):
+        return explain(problem, settings)
     work = Work(build_case(problem, settings), began + settings.time_limit, seed)
     early = searching(work, began) if work.large else work
     first = first_plan(early)

@@ -20,7 +20,7 @@ GOOD = Diagnostics("closing", r_hat=1.001, ess=900.0, divergences=0, rows=1000, 
 
 
 def finished_result(
-    overrides: tuple[str, ...] = (), names: str | None = None, diagnostics: Diagnostics = GOOD
+    overrides: tuple[str, ...] = (), names: str | None = None, diagnostics: Diagnostics = GOOD, threads: int = 1
 ) -> ForecastResult:
     """Run everything behind the models.
 
@@ -29,12 +29,13 @@ def finished_result(
     overrides : of configs/smoke.yaml
     names : what every rep, account, deal and product is called, when given
     diagnostics : of the only sub-model
+    threads : of the simulation
     """
     config = load_config(SMOKE, ("as_of=2026-06-30", "horizon.start=2026-07-01", *overrides))
     panel = make_panel(deals=300, reps=12, accounts=80, territories=4)
     panel = panel if names is None else renamed(panel, names)
     draws = replace(make_draws(panel), diagnostics=(diagnostics,))
-    outcomes, fresh = simulate_run(config, panel, draws, 1, verify=draws.converged())
+    outcomes, fresh = simulate_run(config, panel, draws, threads, verify=draws.converged())
     first = config.horizon.first_month
     quotas = propose(panel, outcomes.levels["company"], first, first + config.horizon.months - 1)
     allocation = None

@@ -40,6 +40,29 @@ def test_owners_are_those_of_the_plan_but_for_what_was_rejected(panel: Panel, tm
     assert np.flatnonzero(accepted_owners(path, panel) != panel.accounts.owner).tolist() == [3]
 
 
+def test_a_word_on_one_sheet_of_the_workbook_counts_for_all_sheets(panel: Panel, tmp_path: Path) -> None:
+    ids, accounts, before = panel.reps.labels.ids, panel.accounts.labels.ids, panel.accounts.owner
+    other = {str(accounts[i]): str(ids[(before[i] + 1) % len(ids)]) for i in (3, 4, 5, 6)}
+    rows = pd.read_csv(allocation(panel, tmp_path, **other), dtype=str, keep_default_na=False)
+    rows["assign_to"] = ""
+    moves = rows.iloc[[3, 4, 5, 6]].copy()
+    moves["decision"] = ["reject", "Lock", "assign", ""]
+    moves["assign_to"] = ["", "", str(ids[(before[5] + 2) % len(ids)]), ""]
+    path = tmp_path / "plan.xlsx"
+    with pd.ExcelWriter(path) as book:
+        moves.to_excel(book, sheet_name="Moves", index=False)
+        rows.to_excel(book, sheet_name="Accounts", index=False)
+    owner = accepted_owners(path, panel)
+    assert np.flatnonzero(owner != before).tolist() == [5, 6]
+    assert owner[5] == (before[5] + 2) % len(ids)
+    rows.loc[5, ["decision", "assign_to"]] = ["assign", str(ids[before[5]])]
+    with pd.ExcelWriter(path) as book:
+        moves.to_excel(book, sheet_name="Moves", index=False)
+        rows.to_excel(book, sheet_name="Accounts", index=False)
+    with pytest.raises(InputRefusedError, match="a second rep"):
+        accepted_owners(path, panel)
+
+
 def test_a_decisions_file_moves_what_was_accepted_or_assigned(panel: Panel, tmp_path: Path) -> None:
     ids, accounts = panel.reps.labels.ids, panel.accounts.labels.ids
     path = tmp_path / "decisions.csv"

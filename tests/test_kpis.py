@@ -9,6 +9,7 @@ from scipy import stats
 
 from engine.data.suspects import ADVICE, find_suspects, suspect_issues
 from engine.kpis.accuracy import PRESETS, accuracy_of
+from engine.kpis.bookings import contracts_received
 from engine.kpis.calendar import Calendar
 from engine.kpis.facts import facts_of
 from engine.kpis.folder import kpi_tables
@@ -111,6 +112,28 @@ def test_the_reports(finished: ForecastResult, tables: dict[str, pd.DataFrame]) 
     assert last["total"] == pytest.approx(booked.loc[inside, "amount"].sum())
     company = found["forecast_report"].query("level == 'company'").iloc[-1]
     assert company["p10"] <= company["p50"] <= company["p90"]
+
+
+def test_a_running_period_is_compared_with_the_same_days_of_the_year_before(company: ForecastResult) -> None:
+    """The demo begins in July 2023 and is read on 30 June 2026: half of a year against half of the one before."""
+    booked = facts_of(company.panel, company.tables).revenue
+    received = contracts_received(facts_of(company.panel, company.tables)).query("level == 'company'")
+    years = received[received["grain"] == "year"].set_index("period")
+    half = booked.loc[booked["date"].between("2025-01-01", "2025-06-30"), "amount"].sum()
+    assert years.loc["2026 to date", "year_before"] == pytest.approx(half)
+    assert years.loc["2025", "year_before"] == pytest.approx(years.loc["2024", "total"])
+    assert years["change"].isna()["2024"]  # 2023 is known in part
+
+
+def test_leads_that_name_no_deal_leave_out_what_needs_them(company: ForecastResult) -> None:
+    known = company.tables
+    assert known is not None
+    leads = known.frames["leads"].assign(opportunity=pd.Series(np.nan, index=known.frames["leads"].index, dtype="str"))
+    bare = replace(company, tables=replace(known, frames=known.frames | {"leads": leads}))
+    found = set(kpis(bare, {"backtest": read_table(None)}).table["kpi"])
+    assert "leads_generated" in found
+    assert "sales_cycle_won_mean" in found
+    assert "sales_cycle_from_lead_won_mean" not in found
 
 
 def test_suspects_are_found_where_they_were_put(company: ForecastResult) -> None:

@@ -1,22 +1,30 @@
 """The large path of territory problems: agrees with the model, keeps every rule, refuses what it does not know."""
 
+import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from engine.report.tables import allocation_table
 from optimization import linearise
 from optimization.audit import violations
 from optimization.fairness import p_attain
 from optimization.futures import lay_out
+from optimization.large_scale import chance_bands
+from optimization.large_scale.certificate import certify
 from optimization.large_scale.fair_relaxation import lift, relax_columns, relax_fair
 from optimization.large_scale.lift import SUPPORTED, bands_of, refuse
 from optimization.large_scale.paths import Made, make_plan
+from optimization.large_scale.settings import BandedSettings
+from optimization.large_scale.solve import BandedPlan
 from optimization.large_scale.target import by_target
 from optimization.plan import Infeasible, TerritoryPlan
-from optimization.problem import TerritoryProblem
+from optimization.problem import BandedProblem, Ints, TerritoryProblem
 from optimization.pulp_model import Effort
 from optimization.relaxation import relax_model
 from optimization.rules import RULES, Row, build_case
@@ -197,6 +205,39 @@ def test_the_target_score_is_linear_in_money_at_any_distance() -> None:
     money = np.bincount(other, case.blocks.worth[np.arange(40), other], 9) - case.problem.quota
     assert linear.scores(other) == pytest.approx(50 + unit * money, rel=1e-4)
     assert isinstance(make_plan(Work(case, FAR, 0), linear, case.problem.owner), Made)
+
+
+def test_less_time_than_a_search_is_meant_to_have_is_not_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The length of its passes goes with the seconds it is given, so a clock had a part even if it ended by itself."""
+
+    def done(problem: BandedProblem, _settings: BandedSettings, _seed: int, begun: Ints) -> BandedPlan:
+        return BandedPlan(begun, certify(problem, begun, -np.inf, (-np.inf, "")), 0.0, repeatable=True)
+
+    monkeypatch.setattr(chance_bands, "solve_banded", done)
+    case = build_case(company(40, 9), LARGE)
+    linear = linearise.by_money(case, build_goal(case, np.zeros(9, dtype=bool)), case.problem.owner)
+    lifted = lift(case, linear)
+    relaxed = relax_fair(lifted, FAR)
+    assert relaxed is not None
+    for left, same in ((1e6, True), (5.0, False)):
+        effort = chance_bands.Effort(8, 6, time.monotonic() + left, 0)
+        assert chance_bands.plan_near(lifted, relaxed, case.problem.owner, effort).repeatable == same
+
+
+def test_one_thread_and_two_write_the_same_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads of the simulation, of linear algebra and of the banded search, as a run has them."""
+    written = []
+    for threads in (1, 2):
+        monkeypatch.setattr(chance_bands, "BandedSettings", partial(BandedSettings, threads=threads))
+        with threadpool_limits(threads):
+            result = finished_result(
+                ("allocation.method=large", "simulation.paths=1200", "allocation.confidence_groups=2"), threads=threads
+            )
+        assert result.allocation is not None
+        assert isinstance(result.allocation.answer, TerritoryPlan)
+        assert result.allocation.answer.certificate.repeatable
+        written.append(allocation_table(result, result.allocation).to_csv())
+    assert written[0] == written[1]
 
 
 def test_a_run_takes_the_large_path_where_it_is_told_to() -> None:

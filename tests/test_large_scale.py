@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -254,6 +255,30 @@ def test_too_little_room_in_all_is_proven() -> None:
     assert found.gap == math.inf
     assert "proven" in found.bound_kind
     assert not impossible(problem, np.full((3, 1), 1.0))
+
+
+def test_a_proof_that_the_clock_cut_off_is_not_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = BandedProblem.from_table(np.ones((2, 5)), np.full((2, 5), 2.0), np.full(2, 4.0))  # room for four of five
+
+    def late(_problem: BandedProblem, deadline: float) -> Floats:
+        time.sleep(max(deadline - time.monotonic(), 0.0) + 0.01)
+        return np.zeros((2, 1))
+
+    monkeypatch.setattr(way, "infeasibility_prices", late)
+    plan = solve_banded(problem, BandedSettings(seconds=1.0, rounds=0))
+    assert not plan.certificate.feasible
+    assert not plan.repeatable
+
+
+def test_prices_that_the_clock_cut_off_are_not_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(problem: BandedProblem, deadline: float) -> pricing.Relaxation:
+        found = pricing.solve_relaxation(problem, deadline)
+        time.sleep(max(deadline - time.monotonic(), 0.0) + 0.01)
+        return found
+
+    assert solve_banded(table_problem(), BandedSettings(seconds=60.0, rounds=0)).repeatable
+    monkeypatch.setattr(way, "solve_relaxation", late)
+    assert not solve_banded(table_problem(), BandedSettings(seconds=2.0, rounds=0)).repeatable
 
 
 def test_a_plan_to_begin_from_is_never_made_worse() -> None:

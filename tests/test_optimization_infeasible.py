@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from optimization.audit import violations
 from optimization.infeasible import explain
 from optimization.plan import Infeasible, TerritoryPlan
 from optimization.problem import NONE, Ints, TerritoryProblem
+from optimization.rules import build_case
 from optimization.settings import AllocationSettings, Bands
 from optimization.solve import solve
+from optimization.sums import beyond_reach
 from tests.territories import problem_of, random_problem
 
 
@@ -125,8 +128,43 @@ def test_random_conflicts_are_conflicts_irreducible_and_repaired(first: int, wan
 
 
 def test_a_search_without_time_says_so() -> None:
-    answer = explain(crowded(), AllocationSettings(), seconds=0.0)
+    problem = problem_of(np.full(4, 100.0), np.zeros(4, dtype=np.int64), np.full(2, 200.0))
+    problem = replace(problem, locked=np.array([True, True, True, False]))
+    answer = explain(problem, AllocationSettings(max_accounts=2, max_moved_accounts_share=None), seconds=0.0)
     assert answer.status == "unknown (time)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "size"), [({"min_accounts": 60}, 51), ({"max_accounts": 49}, 60), ({"hours_capacity": True}, 60)]
+)
+def test_what_counting_proves_needs_neither_time_nor_size(changes: dict[str, Any], size: int) -> None:
+    problem = problem_of(np.full(3000, 100.0), np.arange(3000) % 60, np.full(60, 5000.0), paths=10)
+    problem = replace(problem, capacity=np.append(np.ones(59), 0.0))  # the last one has left: 59 active reps
+    if "hours_capacity" in changes:
+        problem = replace(problem, max_hours=np.full(60, 50.0))
+    answer = explain(problem, AllocationSettings(**changes), seconds=0.0)
+    assert answer.status == "proven"
+    (conflict,) = answer.conflicts
+    assert len(conflict) == size
+    assert ("active reps: R59" in conflict) == ("min_accounts" not in changes)
+
+
+def test_sums_beyond_reach_are_never_said_of_a_problem_with_a_plan() -> None:
+    said = 0
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        problem = random_problem(seed, 4, 3)
+        wanted = AllocationSettings(
+            max_moved_accounts_share=None,
+            min_hours=float(rng.uniform(0, 6)),
+            min_potential=float(problem.value.mean() * rng.uniform(0, 3)),
+            max_accounts=int(rng.integers(1, 4)),
+        )
+        case = build_case(problem, wanted)
+        if case.blocks.allowed.any(axis=1).all() and beyond_reach(case):
+            said += 1
+            assert not any(not violations(problem, wanted, plan) for plan in plans(problem)), seed
+    assert said >= 20
 
 
 def crowded() -> TerritoryProblem:

@@ -40,6 +40,8 @@ FAULTS: dict[str, str] = {
     "words": "fit must hold numbers",
     "fractions": "owner must hold whole numbers",
     "shares": "locked must hold true or false",
+    "NaN loss": "moved_factor must be finite and not negative",
+    "gain": "fresh_moved_factor must be finite and not negative",
 }
 """What can be wrong, and the words it is told in."""
 
@@ -53,6 +55,8 @@ def with_fault(problem: TerritoryProblem, name: str) -> TerritoryProblem:
         "rep twice": {"rep_ids": np.full(reps, "R")},
         "NaN": {"value": problem.value * np.float32(np.nan)},
         "infinite": {"fresh_fixed": np.full_like(problem.fresh_fixed, np.inf)},
+        "NaN loss": {"moved_factor": np.full(len(problem.value), np.nan, dtype=np.float32)},
+        "gain": {"fresh_moved_factor": np.full(len(problem.fresh_value), -1.0, dtype=np.float32)},
         "vast": {"value": np.full_like(problem.value, 3e38)},
         "NaN hours": {"max_hours": odd},
         "no quota": {"quota": np.zeros(reps)},

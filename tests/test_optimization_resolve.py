@@ -6,7 +6,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from optimization import given_plan
 from optimization.audit import violations
+from optimization.plan import Infeasible
 from optimization.problem import NONE, Ints, TerritoryProblem
 from optimization.resolve import lagrangian, resolve
 from optimization.rules import build_case, rows_of
@@ -149,3 +151,15 @@ def test_with_every_rule_the_fewest_accounts_change(first: int, number: int) -> 
         assert not found.exact or found.changes == fewest, seed
         changed += found.changes
     assert changed > 0
+
+
+def test_what_counting_excludes_is_not_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def searched(*_: object) -> None:
+        raise AssertionError("nothing is there to be found")
+
+    monkeypatch.setattr(given_plan, "resolve", searched)
+    problem = problem_of(np.full(5, 100.0), np.array([0, 0, 1, 1, 1]), np.full(2, 250.0))
+    answer = given_plan.replan(problem, AllocationSettings(min_accounts=3), problem.owner, 0)
+    assert isinstance(answer, Infeasible)
+    assert answer.status == "proven"
+    assert answer.conflicts == (("minimum accounts: R0", "minimum accounts: R1"),)

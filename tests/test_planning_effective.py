@@ -1,21 +1,29 @@
 """A plan that takes effect inside the planning horizon."""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from engine.config import RunConfig, load_config
+from engine.config import RunConfig, RunOptions, load_config
 from engine.errors import InputRefusedError
+from engine.finished import FinishedRun
 from engine.planning.allocate import plan_territories
+from engine.planning.books import plan_futures
 from engine.planning.effective import early_horizons, from_effective_date, prorated_quotas
+from engine.planning.futures import planning_span
 from engine.planning.permissions import Places, with_permissions
 from engine.planning.quotas import QuotaBook
 from engine.planning.territory_problem import PlanningRules, Span, build_problem
-from engine.planning.verification import simulate_run
+from engine.planning.verification import EVEN, simulate_run
 from engine.simulation.outcomes import PlanningOutcomes
+from experiments.equal_chance import batches, settings_of, stored_problem
 from models.panel import NONE, Panel, Quotas
+from optimization.settings import AllocationSettings
 from tests.finished import SMOKE
+from tests.planned_run import finished_run
 from tests.simulation_inputs import make_draws, make_panel
 
 QUARTER = (678, 680)
@@ -47,6 +55,48 @@ def test_what_comes_before_the_date_stays_with_the_present_owner_path_by_path(pa
             np.testing.assert_allclose(after, before, rtol=1e-5, atol=1.0)
     for level, outcome in whole.levels.items():
         np.testing.assert_array_equal(outcome.total, later.levels[level].total, err_msg="the forecast is the same")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    return finished_run(tmp_path_factory.mktemp("run"))
+
+
+def asked(run: FinishedRun, **changes: object) -> FinishedRun:
+    """The run with other settings of the allocation."""
+    allocation = run.config.allocation.model_copy(update=changes)
+    return replace(run, config=run.config.model_copy(update={"allocation": allocation}))
+
+
+def test_new_paths_of_the_plan_heed_the_date_too(run: FinishedRun) -> None:
+    def futures(one: FinishedRun) -> np.ndarray:
+        return plan_futures(one, planning_span(one.config), 200, "test", RunOptions(threads=1)).rep
+
+    plan = pd.read_csv(run.folder / "allocation.csv", dtype=str, keep_default_na=False)
+    ids = run.panel.reps.labels.ids
+    away = np.isin(ids, plan.loc[plan["old_rep"] != plan["new_rep"], ["old_rep", "new_rep"]].to_numpy().ravel())
+    assert away.any()
+    whole, dated = futures(run), futures(asked(run, effective_date=date(2026, 9, 1)))
+    assert (np.abs(dated - whole).max(axis=0) > 1.0)[away].all(), "before September accounts are where they were"
+    np.testing.assert_allclose(dated[:, ~away], whole[:, ~away], rtol=1e-5, atol=1.0)
+
+
+def test_the_study_of_equal_chances_heeds_date_and_late_deals(run: FinishedRun) -> None:
+    problem, owner = stored_problem(run), run.panel.accounts.owner
+    late = asked(run, hold_over_stages=tuple(run.panel.stages.ids.tolist()))
+    for other in (asked(run, effective_date=date(2026, 9, 1)), late):
+        (whole, _), (part, _) = (next(batches(one, problem, "test", EVEN, 200, 1)) for one in (run, other))
+        assert part.value.sum() < 0.95 * whole.value.sum()
+        total, same = (one.value[:, owner >= 0].sum(axis=1) + one.fixed.sum(axis=1) for one in (whole, part))
+        np.testing.assert_allclose(same, total, rtol=1e-4)
+
+
+def test_without_budgets_means_without_any() -> None:
+    own = AllocationSettings(
+        max_moved_accounts_per_rep=1, max_moved_value_share_per_rep=0.1, max_move_cost_per_rep=5.0, max_move_cost=9.0
+    )
+    free = settings_of(own)["no budget"].model_dump()
+    assert not [name for name, value in free.items() if name.startswith("max_move") and value is not None]
 
 
 def test_nothing_changes_without_a_date_or_from_the_first_day_on() -> None:

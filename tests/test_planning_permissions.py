@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from engine.archive import PROBLEM_DIMS, load, save
+from engine.config import load_config
 from engine.config.schema import Allocation, Permissions
 from engine.data import as_of_date, build_panel, cut, load_tables
 from engine.errors import InputRefusedError
+from engine.planning.allocate import plan_territories
 from engine.planning.decisions import Decision
 from engine.planning.permissions import (
     Places,
@@ -27,13 +29,16 @@ from engine.planning.permissions import (
     with_permissions,
     within_radius,
 )
+from engine.planning.quotas import QuotaBook
+from engine.simulation.outcomes import PlanningOutcomes
 from models.panel import NONE, Panel
 from optimization.audit import violations
 from optimization.plan import Infeasible, TerritoryPlan
 from optimization.problem import TerritoryProblem
-from optimization.settings import AllocationSettings
+from optimization.settings import AllocationSettings, Bands
 from optimization.solve import solve
 from tests.data_company import COMPANY, company_config
+from tests.finished import SMOKE
 from tests.simulation_inputs import make_panel
 from tests.territories import problem_of
 
@@ -193,6 +198,28 @@ def test_settings_without_data_are_refused_all_at_once(panel: Panel) -> None:
     check_permissions(panel, asked.model_copy(update={"enabled": False}))
 
 
+@pytest.mark.parametrize(
+    ("changes", "column"),
+    [
+        ({"bands": Bands(hours=0.1)}, "accounts.hours"),
+        ({"min_hours": 5.0}, "accounts.hours"),
+        ({"hire_min_share": 0.5}, "reps.start"),
+        ({"hire_min_accounts": 1}, "reps.start"),
+        ({"permissions": Permissions(leavers_book="team")}, "reps.manager"),
+    ],
+)
+def test_a_rule_without_any_of_its_data_is_not_passed_over(panel: Panel, changes: dict[str, Any], column: str) -> None:
+    asked = Allocation(**changes)
+    accounts = replace(panel.accounts, hours=np.full(len(panel.accounts.labels), np.nan))
+    count = len(panel.reps.labels)
+    reps = replace(panel.reps, start=np.full(count, NEVER), manager=np.full(count, NONE))
+    with pytest.raises(InputRefusedError, match=column.replace(".", r"\.")):
+        check_permissions(replace(panel, accounts=accounts, reps=reps), asked)
+    there = replace(panel.reps, start=np.full(count, panel.as_of), manager=np.zeros(count, dtype=np.int64))
+    known = replace(panel.accounts, hours=np.ones(len(panel.accounts.labels)))
+    check_permissions(replace(panel, accounts=known, reps=there), asked)
+
+
 def test_an_impossible_language_is_named_with_its_repair_and_a_decision_overrides_it(panel: Panel) -> None:
     places = placed(
         panel, a_language=np.array(["", "", "", "fr"]), r_languages=np.array(["de", "de", "de"]),
@@ -208,6 +235,26 @@ def test_an_impossible_language_is_named_with_its_repair_and_a_decision_override
     assert isinstance(plan, TerritoryPlan)
     assert plan.rep[3] == 1
     assert violations(problem, AllocationSettings(), plan.rep) == ("language: R1 may not own A3",)
+
+
+def test_a_decision_costs_what_only_it_excuses() -> None:
+    config = load_config(SMOKE, ("as_of=2026-06-30", "horizon.start=2026-07-01", "allocation.eligibility=any"))
+    asked = config.allocation.model_copy(update={"permissions": Permissions(match=("language",))})
+    panel = make_panel(deals=60, reps=3, accounts=6, territories=2)
+    accounts = replace(panel.accounts, owner=np.array([0, 0, 1, 1, 2, 2]), language=np.array(["de", *[""] * 5]))
+    panel = replace(panel, accounts=accounts, reps=replace(panel.reps, languages=np.array(["de", "fr", "de"])))
+    revenue = PlanningOutcomes(np.full((200, 6), 100.0, np.float32), np.zeros((200, 3), np.float32))
+    quotas = QuotaBook(panel.quotas, np.full(3, 100.0), panel.reps.labels.ids)
+    ids = panel.reps.labels.ids
+    decisions = (Decision("line 2", str(panel.accounts.labels.ids[0]), "assign", str(ids[1])),)
+    earlier = np.array([1, 0, 1, 1, 2, 2])
+    config = config.model_copy(update={"allocation": asked})
+    found = plan_territories(config, panel, (revenue, revenue), quotas, decisions, earlier)
+    assert found is not None
+    assert isinstance(found.answer, TerritoryPlan)
+    assert found.reps[found.answer.rep].tolist() == earlier.tolist()
+    (cost,) = found.costs
+    assert cost.changes == -1, "without the decision the account may not stay with a rep who lacks the language"
 
 
 def test_columns_of_the_tables_reach_the_panel(tmp_path: Path) -> None:

@@ -31,7 +31,9 @@ def table(folder: Path, name: str) -> pd.DataFrame:
     return pd.read_csv(folder / f"{name}.csv", dtype=IDS, keep_default_na=False)
 
 
-def test_a_decision_is_obeyed_and_little_else_changes(parent: FinishedRun, tmp_path: Path) -> None:
+def test_a_decision_is_obeyed_and_little_else_changes(
+    parent: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = table(parent.folder, "allocation")
     account, owner = before["account"][3], before["new_rep"][3]
     other = next(rep for rep in before["new_rep"] if rep != owner)
@@ -50,6 +52,8 @@ def test_a_decision_is_obeyed_and_little_else_changes(parent: FinishedRun, tmp_p
     assert changes.set_index("account")["decision"][account] == "assign"
     (cost,) = table(child, "decision_costs").itertuples()
     assert (cost.account, cost.decision, cost.changes) == (account, "assign", int(moved.sum()))
+    assert after["reason"][3] == "moves: decided"
+    assert f"Decisions    1 weighed, {int(moved.sum())} accounts change" in capsys.readouterr().out
 
 
 def test_without_a_decision_the_plan_and_the_forecast_stay(
@@ -58,7 +62,7 @@ def test_without_a_decision_the_plan_and_the_forecast_stay(
     assert again(parent) == 0
     child = find_run("smoke", parent.config.output)
     assert child != parent.folder
-    for name in ("forecast.csv", "deals.csv"):
+    for name in ("forecast.csv", "deals.csv", "kpis.csv", "data_quality.csv", "suspects.csv", "suspect_effect.csv"):
         assert (child / name).read_bytes() == (parent.folder / name).read_bytes()
     assert (table(child, "allocation")["new_rep"] == table(parent.folder, "allocation")["new_rep"]).all()
     assert table(child, "changes").empty

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,14 @@ import xarray as xr
 
 from engine.archive import load
 from engine.config import resolved
+from engine.report.coverage import rep_coverage
 from engine.report.folder import make_tables, write_folder
 from engine.report.names import anonymous
-from engine.report.tables import periods
+from engine.report.plan_section import attained
+from engine.report.record_figures import BLUE, ORANGE, coverage_against_need
+from engine.report.tables import allocation_table, books_table, periods
 from engine.report.terminal import Surroundings, summary_text
+from engine.report.words import words_of
 from engine.results import ForecastResult
 from models.panel import Panel
 from optimization.plan import TerritoryPlan
@@ -148,6 +153,26 @@ def test_every_figure_is_one_that_plotly_knows(folder: Path) -> None:
         go.Figure(figure)  # raises on a property it does not know
 
 
+def test_coverage_and_its_need_speak_of_the_same_pipeline(
+    result: ForecastResult, tables: dict[str, pd.DataFrame]
+) -> None:
+    """Both count all open deals; the coverage of those that are due in the horizon is another number."""
+    rep = tables["forecast"].query("level == 'rep' and key != ''").iloc[-1]
+    told = {"pipeline_coverage": 1.0, "pipeline_coverage_open": 5.0, "pipeline_coverage_needed": 4.0}
+    rows = [
+        {"kpi": kpi, "level": "rep", "key": rep["key"], "period": rep["period"], "value": value, "numerator": 1.0}
+        for kpi, value in told.items()
+    ]
+    (row,) = rep_coverage(result, tables | {"kpis": pd.DataFrame(rows)}).itertuples()
+    assert (row.rep, row.coverage, row.needed) == (rep["key"], 5.0, 4.0)
+
+
+def test_a_need_that_no_coverage_meets_is_short() -> None:
+    rows = pd.DataFrame({"rep_name": ["Ann", "Bob"], "coverage": [3.0, 2.0], "needed": [2.5, np.nan]})
+    bars = coverage_against_need(words_of("en"), rows, 0.8)["data"][0]
+    assert dict(zip(bars["y"], bars["marker"]["color"], strict=True)) == {"Ann": BLUE, "Bob": ORANGE}
+
+
 def test_nothing_on_the_page_comes_from_elsewhere(folder: Path) -> None:
     page = (folder / "report.html").read_text(encoding="utf-8")
     own = page[: page.index('<script type="application/json"')]
@@ -225,3 +250,29 @@ def test_a_year_holds_its_quarters() -> None:
     start = int(np.datetime64("2026-01", "M").astype(int))
     names = [name for name, _ in periods(np.arange(start, start + 12), 1)]
     assert names[12:] == ["2026-Q1", "2026-Q2", "2026-Q3", "2026-Q4", "2026"]
+
+
+def test_ranges_of_books_and_accounts_hold_the_loss_from_moves(result: ForecastResult) -> None:
+    assert result.allocation is not None
+    plan, before = result.allocation.answer, result.allocation.problem
+    assert isinstance(plan, TerritoryPlan)
+    wild = [
+        np.where(np.arange(n) % 2, 2.0, 0.0).astype(np.float32) for n in (len(before.value), len(before.fresh_value))
+    ]
+    problem = replace(before, moved_factor=wild[0], fresh_moved_factor=wild[1])
+    allocation = replace(result.allocation, problem=problem)
+    accounts, books = allocation_table(result, allocation), books_table(result, allocation)
+    new = (plan.rep != problem.owner) & (problem.move_cost > 0)
+    assert new.any()
+    money = problem.value * problem.fit[np.arange(len(new)), plan.rep]
+    money[:, new] *= wild[0][:, None]
+    np.testing.assert_allclose(accounts["potential_p90"], np.quantile(money, 0.9, axis=0), rtol=1e-4, atol=1.0)
+    assert (accounts["potential_p10"][new] == 0).all()
+    shares = attained(allocation, plan)["plan"]
+    for r, book in enumerate(books.itertuples()):
+        held = plan.rep == r
+        pairs = problem.fresh_value[:, held] * problem.fit[held, r]
+        pairs[:, new[held]] *= wild[1][:, None]
+        revenue = problem.fresh_fixed[:, r] + pairs.sum(axis=1)
+        assert book.p10 == pytest.approx(np.quantile(revenue, 0.1), rel=1e-4, abs=1.0)
+        assert np.median(shares[:, r]) == pytest.approx(np.median(revenue[: len(shares)]) / book.quota, rel=1e-4)

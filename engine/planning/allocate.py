@@ -15,10 +15,11 @@ from engine.planning.territory_problem import PlanningRules, Span, build_problem
 from engine.results import Allocation
 from engine.seeds import seed_for
 from engine.simulation.outcomes import PlanningOutcomes
-from models.panel import NONE, Bools, Ints, Panel
+from models.panel import NONE, Ints, Panel
 from optimization.frontier import FrontierPoint, frontier
 from optimization.given_plan import replan
 from optimization.plan import Infeasible, TerritoryPlan
+from optimization.problem import TerritoryProblem
 from optimization.solve import solve
 
 
@@ -48,15 +49,14 @@ def plan_territories(
     undecided = with_disruption(build_problem(panel, futures, quotas, (span, reps), rules), asked, config.seed)
     last_day = np.datetime64(horizon.end, "D")
     undecided = with_permissions(undecided, Places(panel, reps, undecided.owner, last_day), asked.permissions)
-    undecided = excused(undecided, decisions)
     if asked.prorate_quotas:
         undecided = with_prorated_quotas(undecided, panel, quotas, (span.first, span.last))
 
-    def obeyed(some: Decisions) -> tuple[Bools, Bools]:
-        return obey(some, panel, reps, undecided.eligible)
+    def obeyed(some: Decisions) -> TerritoryProblem:
+        locked, eligible = obey(some, panel, reps, undecided.eligible)
+        return replace(excused(undecided, some), locked=locked, eligible=eligible)
 
-    locked, eligible = obeyed(decisions)
-    problem, seed = replace(undecided, locked=locked, eligible=eligible), seed_for(config.seed, "assignment")
+    problem, seed = obeyed(decisions), seed_for(config.seed, "assignment")
     accounts = np.arange(len(panel.accounts.labels))
     costs: tuple[DecisionCost, ...] = ()
     points: tuple[FrontierPoint, ...] = ()
@@ -66,7 +66,7 @@ def plan_territories(
         position[reps] = np.arange(len(reps))
         answer = replan(problem, asked, position[earlier], seed)
         if isinstance(answer, TerritoryPlan):
-            costs, same = decision_costs(undecided, asked, (position[earlier], answer.rep), decisions, obeyed)
+            costs, same = decision_costs(asked, (position[earlier], answer.rep), decisions, obeyed)
             repeatable = answer.certificate.repeatable and same
             answer = replace(answer, certificate=replace(answer.certificate, repeatable=repeatable))
     else:

@@ -8,12 +8,15 @@ from engine.config import RunOptions
 from engine.errors import InputRefusedError, Problem
 from engine.finished import DRAWS, FinishedRun
 from engine.planning.disruption import moved_factor
+from engine.planning.effective import from_effective_date, months_before
 from engine.planning.futures import RepFutures, Span, draw_of_path, joined, quick
 from engine.planning.hold_over import held
 from engine.seeds import seed_for
 from engine.simulation.clock import SimulationHorizons
+from engine.simulation.outcomes import PlanningOutcomes
+from engine.simulation.settings import SimulationSettings
 from engine.simulation.simulate import simulate
-from models.panel import Floats
+from models.panel import Floats, Ints
 from optimization.fairness import disturbed
 from optimization.problem import TerritoryProblem
 
@@ -52,29 +55,44 @@ def plan_weights(run: FinishedRun) -> tuple[Floats, Floats]:
     return steady, moved
 
 
+def planned_outcomes(
+    run: FinishedRun, months: Ints, settings: SimulationSettings, purpose: str, threads: int | None, draws: slice
+) -> PlanningOutcomes:
+    """New paths of what the run's plan assigns, under the present owners, as the plan itself takes it.
+
+    Late deals stay with their reps, and so does what accounts bring before the plan takes effect.
+
+    Parameters
+    ----------
+    months : consecutive months since 1970-01
+    purpose : names the random streams; another purpose gives independent paths
+    draws : posterior draws to use
+    """
+    late = held(run.panel, run.config.allocation.hold_over_stages)
+
+    def over(planned: Ints) -> PlanningOutcomes:
+        horizons, seed = SimulationHorizons(months, planned, late), run.config.seed
+        found = simulate(
+            run.panel, run.draws, horizons, settings, seed, threads, purpose=purpose, draw_slice=draws
+        ).planning
+        if found is None:
+            raise RuntimeError("a simulation with a planning horizon has no planning outcomes")
+        return found
+
+    whole, early = over(months), months_before(run.config, months)
+    return from_effective_date(whole, over(early), run.panel) if len(early) else whole
+
+
 def plan_futures(
     run: FinishedRun, span: Span, paths: int, purpose: str, options: RunOptions, draws: slice = slice(None)
 ) -> RepFutures:
     """Simulate the accounts, batch by batch, and sum them by the plan's books; see `futures.rep_futures`."""
     (steady, moved), parts = (weights.astype(np.float32) for weights in plan_weights(run)), []
-    late = held(run.panel, run.config.allocation.hold_over_stages)
-    horizons = SimulationHorizons(span.months, span.months, late)
     numbers = np.arange(run.draws.count)[draws]
     for number, first in enumerate(range(0, paths, BATCH)):
         settings = quick(run.config, min(BATCH, paths - first))
         name = f"{purpose} {number}"
-        found = simulate(
-            run.panel,
-            run.draws,
-            horizons,
-            settings,
-            run.config.seed,
-            options.threads,
-            purpose=name,
-            draw_slice=draws,
-        ).planning
-        if found is None:
-            raise RuntimeError("a simulation with a planning horizon has no planning outcomes")
+        found = planned_outcomes(run, span.months, settings, name, options.threads, draws)
         factor = moved_factor(run.config.allocation, settings.paths, seed_for(run.config.seed, f"{name} disruption"))
         rep = found.account @ steady + factor[:, None] * (found.account @ moved) + found.fixed
         draw = draw_of_path(settings.paths, settings.paths_per_draw, numbers)

@@ -1,12 +1,12 @@
 """What each decision costs: the plan with all decisions against the plan without that one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from engine.planning.decisions import Decision, Decisions
-from models.panel import Bools, Floats, Ints
+from models.panel import Floats, Ints
 from optimization.fairness import p_attain, spread
 from optimization.families import active_reps
 from optimization.problem import NONE, TerritoryProblem
@@ -41,30 +41,28 @@ class DecisionCost:
 
 
 def decision_costs(
-    problem: TerritoryProblem,
     settings: AllocationSettings,
     plans: tuple[Ints, Ints],
     decisions: Decisions,
-    obeyed: Callable[[Decisions], tuple[Bools, Bools]],
+    obeyed: Callable[[Decisions], TerritoryProblem],
 ) -> tuple[tuple[DecisionCost, ...], bool]:
     """Cost of each decision, leaving one out at a time; one without which no plan was found in time has none.
 
     Parameters
     ----------
-    problem : before any decision
     plans : [account] the earlier plan, and the plan with all decisions
-    obeyed : locks [account] and eligibility [account, rep] under some of the decisions
+    obeyed : the problem under some of the decisions: locks, eligibility, and what each of them excuses
 
     Returns
     -------
     the costs, and whether no clock had a part in them
     """
-    earlier, plan = plans
+    (earlier, plan), problem = plans, obeyed(decisions)
     now = _measures(problem, earlier, plan)
     found, repeatable = [], True
     for decision in decisions[:MOST_DECISIONS]:
-        locked, eligible = obeyed(tuple(other for other in decisions if other is not decision))
-        without = resolve(replace(problem, locked=locked, eligible=eligible), settings, earlier, 0, SECONDS)
+        others = obeyed(tuple(other for other in decisions if other is not decision))
+        without = resolve(others, settings, earlier, 0, SECONDS)
         repeatable = repeatable and without is not None and without.repeatable
         if without is not None:
             changes, width, revenue, cost = now - _measures(problem, earlier, without.rep)

@@ -53,14 +53,18 @@ def rows_of(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _decision(where: str, row: Row) -> Decision:
-    kind = " ".join(row["decision"].casefold().split())
-    kind = ASSIGN if kind == "assign to" else kind
-    rep = plain_id(row.get("rep", ""))
+    kind, rep = word_of(row), plain_id(row.get("rep", ""))
     if "rep" not in row:
         proposed, chosen = plain_id(row.get(PROPOSED, "")), plain_id(row.get(ASSIGN_TO, ""))
         rep = {ASSIGN: chosen, ACCEPT: chosen or proposed, REJECT: proposed}.get(kind, "")
     said = {name: row.get(name, "").strip() for name in ("decided_by", "date", "note")}
     return Decision(where, plain_id(row.get("account", "")), kind, rep, **said)
+
+
+def word_of(row: Row) -> str:
+    """The decision of a row as one of `engine.planning.decisions.KINDS`, where it is one; empty without a decision."""
+    kind = " ".join(row.get("decision", "").casefold().split())
+    return ASSIGN if kind == "assign to" else kind
 
 
 def plain_id(text: str) -> str:

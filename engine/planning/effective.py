@@ -30,15 +30,21 @@ def early_horizons(config: RunConfig, held: Bools | None = None) -> SimulationHo
     ----------
     held : [deal] deals that stay with their rep, see `engine.planning.hold_over`
     """
-    effective, plan, forecast = config.allocation.effective_date, config.planning_horizon, config.horizon
-    if effective is None:
-        return None
-    first = (effective.year - 1970) * 12 + effective.month - 1
-    if first <= plan.first_month:
+    plan, forecast = config.planning_horizon, config.horizon
+    early = months_before(config, np.arange(plan.first_month, plan.first_month + plan.months))
+    if not len(early):
         return None
     last = max(plan.first_month + plan.months, forecast.first_month + forecast.months)
     months = np.arange(min(plan.first_month, forecast.first_month), last)
-    return SimulationHorizons(months, np.arange(plan.first_month, first), held)
+    return SimulationHorizons(months, early, held)
+
+
+def months_before(config: RunConfig, months: Ints) -> Ints:
+    """Those of some months, counted since 1970-01, in which accounts are still with their present owners."""
+    effective = config.allocation.effective_date
+    if effective is None:
+        return months[:0]
+    return months[months < (effective.year - 1970) * 12 + effective.month - 1]
 
 
 def from_effective_date(whole: PlanningOutcomes, early: PlanningOutcomes, panel: Panel) -> PlanningOutcomes:

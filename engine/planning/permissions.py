@@ -85,13 +85,31 @@ def check_permissions(panel: Panel, asked: Allocation) -> None:
         for column, known in zip(COLUMNS[need], there[need], strict=True)
         if not known
     ]
-    if asked.bands.commission is not None and accounts.commission is None and reps.commission is None:
-        lacking.append(("allocation.bands.commission", "reps.commission or accounts.commission"))
-    if wanted.leavers_book == "previous_owner" and accounts.previous_owner is None:
-        lacking.append(("allocation.permissions.leavers_book", "table account_owners"))
+    lacking += _lacking_one_column(panel, asked)
     if lacking:
         mend = "add it, or take the setting out"
         raise InputRefusedError([Problem(key, "no such data", f"data with {column}", mend) for key, column in lacking])
+
+
+def _lacking_one_column(panel: Panel, asked: Allocation) -> list[tuple[str, str]]:
+    """Settings that need one column, or one of two, and what they lack."""
+    accounts, reps, book = panel.accounts, panel.reps, asked.permissions.leavers_book
+    no_hours, no_start = bool(np.isnan(accounts.hours).all()), bool(np.isnat(reps.start).all())
+    no_rate = accounts.commission is None and reps.commission is None
+    needs = (
+        ("bands.commission", asked.bands.commission is not None and no_rate, "reps.commission or accounts.commission"),
+        ("bands.hours", asked.bands.hours is not None and no_hours, "accounts.hours"),
+        ("min_hours", asked.min_hours is not None and no_hours, "accounts.hours"),
+        ("hire_min_share", asked.hire_min_share is not None and no_start, "reps.start"),
+        ("hire_min_accounts", asked.hire_min_accounts is not None and no_start, "reps.start"),
+        (
+            "permissions.leavers_book",
+            book == "previous_owner" and accounts.previous_owner is None,
+            "table account_owners",
+        ),
+        ("permissions.leavers_book", book == "team" and bool((reps.manager == NONE).all()), "reps.manager"),
+    )
+    return [(f"allocation.{key}", column) for key, missing, column in needs if missing]
 
 
 def with_permissions(problem: TerritoryProblem, places: Places, asked: Permissions) -> TerritoryProblem:

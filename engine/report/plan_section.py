@@ -1,5 +1,7 @@
 """The section of the territories: the plan, how even it is, what moves, where, and what fairness costs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +9,7 @@ from engine.report import plan_figures
 from engine.report.page import Column, PageFigure, Section, make_table
 from engine.report.words import Words
 from engine.results import Allocation, ForecastResult
+from optimization.fairness import above_quota
 from optimization.plan import Certificate, Infeasible, TerritoryPlan
 from optimization.pools import pools_of
 from optimization.rules import fair_value
@@ -147,13 +150,17 @@ def _bands(words: Words, allocation: Allocation, plan: TerritoryPlan) -> PageFig
 def attained(allocation: Allocation, plan: TerritoryPlan) -> dict[str, np.ndarray]:
     """Revenue over quota on fresh paths with the present owners and with the plan: ``before``, ``plan`` [path, rep]."""
     problem = allocation.problem
-    value, fixed = problem.fresh_value[:PATHS], problem.fresh_fixed[:PATHS].astype(np.float64)
+    factor = problem.fresh_moved_factor
+    first = replace(
+        problem,
+        fresh_value=problem.fresh_value[:PATHS],
+        fresh_fixed=problem.fresh_fixed[:PATHS],
+        fresh_moved_factor=None if factor is None else factor[:PATHS],
+    )
     found = {}
     for name, owner in (("before", problem.owner), ("plan", plan.rep)):
-        weight = np.zeros(problem.fit.shape)
-        held = np.flatnonzero(owner >= 0)
-        weight[held, owner[held]] = problem.fit[held, owner[held]]
-        found[name] = (fixed + value @ weight) / problem.quota
+        above = [above_quota(first, np.flatnonzero(owner == r), r, fresh=True) for r in range(len(problem.quota))]
+        found[name] = 1.0 + np.column_stack(above) / problem.quota
     return found
 
 

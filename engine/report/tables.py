@@ -5,14 +5,19 @@ import pandas as pd
 
 from engine.deals.driver_words import sentences
 from engine.deals.drivers import explain
+from engine.planning.decisions import ACCEPT, ASSIGN
 from engine.planning.quotas import NOT_GIVEN
 from engine.report.decision_tables import words_in_force
 from engine.report.periods import periods
 from engine.results import Allocation, ForecastResult
 from engine.seeds import seed_for
 from engine.simulation.outcomes import LEVELS
-from models.panel import NONE, Dates, Ints, Labels, Texts
+from models.panel import NONE, Bools, Dates, Ints, Labels, Texts
+from optimization.fairness import above_quota, account_revenue
 from optimization.plan import TerritoryPlan
+
+DECIDED = "moves: decided"
+"""Reason of a move that somebody accepted or assigned, instead of the plan's own."""
 
 STATUS_IN_TIME, STATUS_OVERDUE = "open", "overdue"
 
@@ -85,7 +90,8 @@ def allocation_table(result: ForecastResult, allocation: Allocation) -> pd.DataF
     """One row an account: where it is, where it goes, why, and what that costs."""
     plan, problem, panel = _plan(allocation), allocation.problem, result.panel
     new = allocation.reps[plan.rep]
-    value = problem.value * problem.fit[np.arange(len(plan.rep)), plan.rep]  # [path, account] under the new rep
+    value = account_revenue(problem, plan.rep)  # [path, account] under the new rep
+    words, moves = words_in_force(allocation), new != allocation.old_rep
     low, high = np.quantile(value, [0.1, 0.9], axis=0)
     return pd.DataFrame(
         {
@@ -99,12 +105,18 @@ def allocation_table(result: ForecastResult, allocation: Allocation) -> pd.DataF
             "potential_p10": low,
             "potential_p90": high,
             "hours": panel.accounts.hours[allocation.accounts],
-            "reason": list(plan.reason),
+            "reason": _reasons(plan, words, moves),
             "confidence": plan.confidence,
             "move_cost": plan.move_cost,
-            "decision": words_in_force(allocation),
+            "decision": words,
         }
     )
+
+
+def _reasons(plan: TerritoryPlan, words: list[str], moves: Bools) -> list[str]:
+    """[account] the plan's reason; of a move that somebody accepted or assigned, that it was decided."""
+    decided = [moved and word in (ACCEPT, ASSIGN) for moved, word in zip(moves.tolist(), words, strict=True)]
+    return [DECIDED if by else reason for by, reason in zip(decided, plan.reason, strict=True)]
 
 
 def moves_table(allocation: pd.DataFrame) -> pd.DataFrame:
@@ -120,7 +132,7 @@ def books_table(result: ForecastResult, allocation: Allocation) -> pd.DataFrame:
     rows = []
     for r, rep in enumerate(allocation.reps):
         held = plan.rep == r
-        revenue = problem.fresh_fixed[:, r] + problem.fresh_value[:, held] @ problem.fit[held, r]
+        revenue = problem.quota[r] + above_quota(problem, np.flatnonzero(held), r, fresh=True).astype(np.float64)
         low, middle, high = np.quantile(revenue, [0.1, 0.5, 0.9])
         _, source = result.quotas.target("rep", str(problem.rep_ids[r]), allocation.start, allocation.end)
         rows.append(

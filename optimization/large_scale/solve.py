@@ -95,7 +95,9 @@ def solve_banded(
     if not len(problem.account_ids):
         rep = np.zeros(0, dtype=np.int64)
         return BandedPlan(rep, certify(problem, rep, 0.0, (0.0, "nothing to assign")), time.monotonic() - began, True)
-    relaxation = solve_relaxation(problem, began + PRICE_SHARE * settings.seconds)
+    until = began + PRICE_SHARE * settings.seconds
+    relaxation = solve_relaxation(problem, until)
+    timely = time.monotonic() <= until
     field = make_field(problem, relaxation)
     bound = Bound(price_bound(problem, relaxation.price), relaxation.bound, BAND_KIND)
     best = Best(problem.pair_rep[field.first], np.inf, np.inf)
@@ -105,7 +107,7 @@ def solve_banded(
     search = Search(field, seed, deadline, settings.seconds, around=begun is not None and best.feasible)
     repeatable, settled = _improve(search, settings, (best, bound))
     certificate = certify(problem, best.rep, bound.value, (bound.solver, bound.kind))
-    return BandedPlan(best.rep, certificate, time.monotonic() - began, repeatable, settled)
+    return BandedPlan(best.rep, certificate, time.monotonic() - began, repeatable and timely, settled)
 
 
 @dataclass
@@ -145,16 +147,18 @@ def _price_accounts(search: Search, state: tuple[Best, Bound], pool: Executor) -
     best, bound = state
     field, now = search.field, time.monotonic()
     left = max(search.deadline - now, 0.0)
-    doubtful = field.doubtful and not best.feasible
-    if doubtful and impossible(field.problem, infeasibility_prices(field.problem, now + PROOF_SHARE * left)):
-        bound.offer(np.inf, np.inf, IMPOSSIBLE)
-        return True
+    timely = True
+    if field.doubtful and not best.feasible:
+        if impossible(field.problem, infeasibility_prices(field.problem, now + PROOF_SHARE * left)):
+            bound.offer(np.inf, np.inf, IMPOSSIBLE)
+            return True
+        timely = time.monotonic() <= now + PROOF_SHARE * left  # with more time there might have been a proof
     until = now + BOUND_SHARE * left
     target = best.cost if best.feasible else best.cost + DEARER_PLAN * abs(best.cost)
     found = price_accounts(field.problem, field.price, target, until, pool)
     value = book_bound(field.problem, found.worth, found.price)
     bound.offer(value, found.bound, IMPOSSIBLE if value == np.inf else BOOK_KIND)
-    return found.ended
+    return timely and found.ended
 
 
 def _closed(best: Best, bound: Bound, settings: BandedSettings) -> bool:
