@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from optimization import linearise
+from optimization.aim import aimed
 from optimization.checks import check
 from optimization.futures import choose_paths, lay_out
 from optimization.infeasible import explain
@@ -49,6 +50,8 @@ def certify(
     rep, repeatable = given
     found = Found(case.blocks.to_blocks(rep), repeatable)
     if settings.fairness == "attainment":
+        work = aimed(work, found.plan)
+        case = work.case
         futures = lay_out(case, choose_paths(len(problem.value), len(problem.value)))
         return certified_by_chance(work, futures, linearise.attainable(case, futures), found)
     make = linearise.by_money if settings.fairness == "potential" else linearise.by_hours

@@ -45,7 +45,7 @@ _PARTS = "beyond the band, plus weighted mean deviation, plus weighted money at 
 BOUND_KIND = {
     "attainment": "last linearised problem, in points: spread of the chance of quota around the level of each pool of "
     "reps who can exchange accounts "
-    + _PARTS
+    + _PARTS.replace("beyond the band", "beyond the band less what noise adds", 1)
     + ", plus weighted lack of the lowest chance; over all plans that change at most {step:.0%} of a quota's"
     " worth of each book; chances are linear around the plan on the planning paths",
     "potential": "in points: spread of expected revenue against fair share " + _PARTS + "; over all plans",

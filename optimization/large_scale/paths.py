@@ -28,7 +28,7 @@ CANDIDATES = 8
 """Pairs of a block, by reduced cost, that a banded problem and the search on the paths look at, besides its owner."""
 
 BANDED_ROUNDS = 6
-"""Rounds of one banded search: few, so that no clock has a part in it."""
+"""Rounds of one banded search: few, so that mostly no clock has a part in it; where one has, the plan says so."""
 
 SEARCH_SHARE = 0.75
 """Share of the time after which the search ends; the rest is for the certificate."""
