@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     from engine.recognition.config_text import config_text
     from engine.recognition.proposal import propose
 
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", arguments.folder.resolve().name).strip("._-")[:64] or "forecast"
+    called = arguments.folder.resolve().name if arguments.out is None else arguments.out.stem
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", called).strip("._-")[:64] or "forecast"
     out = arguments.out or Path(f"{name}.yaml")
     if out.exists():
         raise InputRefusedError([Problem(str(out), "a file that is there", "a new file", "take another --out")])
@@ -69,6 +70,8 @@ def _summary(proposal: "Proposal", out: Path) -> str:
     lines += [f"  {table}: {config.path}" for table, config in proposal.tables.items()]
     lines += [f"  not used: {path}: {why}" for path, why in proposal.unused.items()]
     lines += [f"  worth a look: {hint}" for hint in proposal.hints]
+    if not proposal.owned:
+        lines.append("  no plan: nobody owns an account here, many reps sell to each (allocation.enabled: false)")
     lines.append("nothing to edit" if not proposal.edits else f"{len(proposal.edits)} to edit:")
     lines += [f"  {number}. {edit}" for number, edit in enumerate(proposal.edits, 1)]
     return "\n".join(lines)

@@ -6,11 +6,11 @@ its seed from `engine.seeds.seed_for`, so a stage never disturbs another.
 
 import shutil
 import time
-from collections.abc import Mapping, Sized
+from collections.abc import Hashable, Mapping, Sized
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.config import RunConfig, RunOptions, hashable, resolved
 from engine.data import as_of_date, build_panel, cut, issues_frame, load_tables
@@ -99,8 +99,16 @@ def check(config: RunConfig) -> str:
         "orders": panel.orders,
     }
     counts = ", ".join(f"{len(part)} {name}" for name, part in sizes.items())
-    listed = [f"  {row.severity} {row.table}: {row.rule}: {row.action}" for row in issues.itertuples()]
+    listed = [_finding(row, config.currency) for row in issues.to_dict("records")]
     return "\n".join([f"{config.name}: config and data can be used, as of {known.as_of}: {counts}", *listed])
+
+
+def _finding(issue: Mapping[Hashable, Any], currency: str) -> str:
+    """One line of a data issue: where, what, whose, how much is at stake, what was done."""
+    stake = issue["value_at_stake"]
+    worth = "" if stake != stake or not stake else f", {stake:,.0f} {currency} at stake"  # noqa: PLR0124 - NaN
+    where = f"{issue['table']}: {issue['rule']} ({issue['owner']}{worth})"
+    return f"  {issue['severity']} {where}: {issue['action']}"
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,7 @@ class Origin:
     posterior : of the parent
     plan : [account] rep of the parent's plan, index into the panel's reps, to be changed as little as possible
     history : decision log of the parent
+    inherited : tables of the parent that speak of its data alone
     """
 
     kept: Path
@@ -121,6 +130,7 @@ class Origin:
     posterior: Draws | None = None
     plan: Ints | None = None
     history: "pd.DataFrame | None" = None
+    inherited: "dict[str, pd.DataFrame] | None" = None
 
 
 def run(config: RunConfig, options: RunOptions) -> RunSummary:
@@ -260,6 +270,7 @@ def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageCl
         tables=known.tables,
         run_id=known.run_id,
         history=origin.history,
+        inherited=origin.inherited,
     )
 
 

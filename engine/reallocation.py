@@ -23,6 +23,7 @@ from engine.planning.hold_over import check_hold_over
 from engine.planning.permissions import check_permissions
 from engine.progress import StageClock
 from engine.report.csv_files import harmless_text
+from engine.report.folder import INHERITED
 from engine.runs import content_hash, file_hash, run_id
 from engine.track_record import company_hash, digest, newest
 from models.panel import NONE, Ints
@@ -80,7 +81,7 @@ def reallocate(
         plan = frontier_plan(finished, start.point)
     kept = finished.config.output / ".resume"  # nothing is fitted, so nothing waits there
     history = None if start.anew else decision_history(finished.folder)
-    origin = Origin(kept, finished.manifest.run_id, finished.draws, plan, history)
+    origin = Origin(kept, finished.manifest.run_id, finished.draws, plan, history, data_tables(finished.folder))
     return complete(finished.config, options, known, origin, timing)
 
 
@@ -149,6 +150,15 @@ def decision_history(folder: Path) -> "pd.DataFrame | None":
 
     path = folder / "decision_log.csv"
     return pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else None
+
+
+def data_tables(folder: Path) -> "dict[str, pd.DataFrame] | None":
+    """Numbers of the trade and data quality of a run, whose data are not read again; None where it lacks them."""
+    from engine.report.reopened import read_table
+
+    paths = {name: folder / f"{name}.csv" for name in INHERITED}
+    there = all(path.is_file() for path in paths.values())
+    return {name: read_table(path) for name, path in paths.items()} if there else None
 
 
 def _issues(folder: Path) -> "pd.DataFrame":

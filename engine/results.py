@@ -92,6 +92,7 @@ class ForecastResult:
     run_id : name, date and hash of the run
     history : decision log of the runs that the plan goes on from; None for a plan of its own
     tables : as cut at the as-of date, for the numbers of the trade; None where only the panel is known
+    inherited : tables of the run folder that speak of the data alone, from a parent with the same; None without one
     """
 
     config: "RunConfig"
@@ -108,6 +109,7 @@ class ForecastResult:
     tables: "Tables | None" = None
     run_id: str = ""
     history: "pd.DataFrame | None" = None
+    inherited: "dict[str, pd.DataFrame] | None" = None
 
     @property
     def converged(self) -> bool:

@@ -39,7 +39,7 @@ def contracts_received(facts: Facts) -> pd.DataFrame:
     amount = rows["amount"].to_numpy()
     sums = {"deals": deal, "deal_amount": deal * amount, "orders": 1 - deal, "order_amount": (1 - deal) * amount}
     cells = tally(facts, rows, "date", sums | {"total": amount}, RECEIVED_LEVELS, MONTHS_PER_YEAR)
-    cells = _with_year_before(cells)
+    cells = _with_year_before(facts, cells, amount)
     shown = {(level, grain): kept_periods(facts, level, grain) for level in RECEIVED_LEVELS for grain in GRAINS}
     pairs = zip(cells["level"], cells["grain"], cells["code"], strict=True)
     cells = cells[[code in shown[level, grain] for level, grain, code in pairs]].reset_index(drop=True)
@@ -78,11 +78,23 @@ def _pair(facts: Facts, level: str) -> tuple[list[str], list[str]]:
     return labels.ids.tolist(), labels.names.tolist()
 
 
-def _with_year_before(cells: Cells) -> Cells:
-    """Totals of the same period a year before: 12 months, 4 quarters or one year back."""
-    back = cells["grain"].map({grain: 12 // months for grain, months in GRAINS.items()})
-    before = cells[KEYS].assign(year_before=cells["total"], code=cells["code"] + back)
-    return cells.merge(before, how="left", on=KEYS)
+def _with_year_before(facts: Facts, cells: Cells, amount: Floats) -> Cells:
+    """Totals of the same days a year before, so a running period is compared with as much of the one before.
+
+    NaN where nothing was booked, and where that period began before the first day that is known.
+
+    Parameters
+    ----------
+    amount : [row of facts.revenue] money
+    """
+    later = facts.revenue.assign(date=facts.revenue["date"] + pd.DateOffset(years=1))
+    before = tally(facts, later, "date", {"year_before": amount}, RECEIVED_LEVELS, MONTHS_PER_YEAR)
+    cells = cells.merge(before.drop(columns="n"), how="left", on=KEYS)
+    calendar = facts.calendar
+    first = {grain: calendar.span(grain)[0] for grain in GRAINS}
+    first = {grain: code + (not calendar.began(grain, code)) for grain, code in first.items()}
+    begins = cells["grain"].map({grain: code + MONTHS_PER_YEAR // GRAINS[grain] for grain, code in first.items()})
+    return cells.assign(year_before=cells["year_before"].where(cells["code"] >= begins))
 
 
 def _signed(facts: Facts) -> Cells:

@@ -57,9 +57,12 @@ class Calendar:
         year = 1970 + shifted // MONTHS_PER_YEAR + (self.fiscal_year_start > 1)
         quarter = shifted % MONTHS_PER_YEAR // MONTHS_PER_QUARTER + 1
         name = {"month": str(np.datetime64(first, "M")), "quarter": f"{year}-Q{quarter}", "year": str(year)}[grain]
-        opens, closes = self.days(grain, code)
-        name += f" from {self.first_day}" if opens < self.first_day else ""
-        return name + (" to date" if closes > self.as_of else "")
+        name += "" if self.began(grain, code) else f" from {self.first_day}"
+        return name + (" to date" if self.days(grain, code)[1] > self.as_of else "")
+
+    def began(self, grain: str, code: int) -> bool:
+        """Whether the first day of a period is known."""
+        return bool(self.days(grain, code)[0] >= self.first_day)
 
     def complete(self, grain: str, code: int) -> bool:
         """Whether every day of a period is known."""

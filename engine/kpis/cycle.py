@@ -19,6 +19,8 @@ def cycles(facts: Facts) -> list[pd.DataFrame]:
     if leads is None or "opportunity" not in leads:
         return found
     first = leads.dropna(subset=["opportunity"]).groupby("opportunity")["created"].min()
+    if first.empty:  # no lead names its deal
+        return found
     begun = deals["id"].map(first)
     return found + _cycles(facts, deals.assign(begun=begun), "sales_cycle_from_lead", "lead created")
 

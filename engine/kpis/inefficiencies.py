@@ -188,11 +188,11 @@ def _selling_time(facts: Facts) -> pd.DataFrame:
 
 
 def _coverage(facts: Facts, kpis: pd.DataFrame | None) -> pd.DataFrame:
-    """Reps whose pipeline is short of what they need."""
+    """Reps whose open pipeline, all of it as in the need, is short of what they need."""
     if kpis is None:
         return pd.DataFrame(columns=COLUMNS)
     rows = kpis[kpis["level"] == "rep"].set_index("key")
-    have = rows.loc[rows["kpi"] == "pipeline_coverage", ["value", "denominator"]]
+    have = rows.loc[rows["kpi"] == "pipeline_coverage_open", ["value", "denominator"]]
     need = rows.loc[rows["kpi"] == "pipeline_coverage_needed", "value"]
     both = have.join(need.rename("need"), how="inner")
     short = both[both["value"] < both["need"]]

@@ -27,7 +27,7 @@ OWN = (
 MOVED = (
     Column("direction", "card.direction"),
     Column("account_name", "col.account"),
-    Column("reason_text", "col.why"),
+    Column("reason_text", "col.why", wide=True),
     Column("potential_mean", "col.potential", "money"),
 )
 

@@ -1,8 +1,9 @@
 """Open pipeline over what is missing to the target, and the coverage that a chosen chance of the target needs.
 
-Where kpis.csv has both they are taken from there. Else the need is by proportion, on the run's own futures: what is
-still to come is multiplied until the target is reached with the chosen chance. It is quick and has no independence in
-it; ``python -m engine.planning RUN coverage`` simulates more pipeline deal by deal.
+All open deals count, as in the need. Where kpis.csv has both numbers of the reps, they are taken from there. Else the
+need is by proportion, on the run's own futures: what is still to come is multiplied until the target is reached with
+the chosen chance. It is quick and has no independence in it; ``python -m engine.planning RUN coverage`` simulates more
+pipeline deal by deal.
 """
 
 from dataclasses import dataclass
@@ -47,22 +48,19 @@ def coverage_of(pipeline: float, target: float, booked: float, total: Floats) ->
 def company_coverage(result: ForecastResult, tables: dict[str, pd.DataFrame]) -> Coverage:
     """Of the company's goal."""
     row = company_row(tables["forecast"])
-    told = _told(tables, "company", str(row["period"]))
-    if len(told):
-        return Coverage(float(told["coverage"].iloc[0]), float(told["needed"].iloc[0]))
     total = result.outcomes.levels["company"].total[:, 0].sum(axis=1, dtype=np.float64)
-    return coverage_of(
-        float(due_values(result, tables["deals"]).sum()), float(row["quota"]), float(row["booked"]), total
-    )
+    there = _numbers(tables, "pipeline_coverage_open", "company", str(row["period"]))["numerator"]
+    pipeline = float(there.iloc[0]) if len(there) == 1 else float(deal_values(tables["deals"]).sum())
+    return coverage_of(pipeline, float(row["quota"]), float(row["booked"]), total)
 
 
 def rep_coverage(result: ForecastResult, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """One row a rep with a target and something missing to it: rep, rep_name, coverage, needed."""
-    told = _told(tables, "rep", str(company_row(tables["forecast"])["period"]))
+    told = _told(tables, str(company_row(tables["forecast"])["period"]))
     if len(told):
         return told
     level, period = result.outcomes.levels["rep"], company_row(tables["forecast"])["period"]
-    forecast, values = tables["forecast"], due_values(result, tables["deals"])
+    forecast, values = tables["forecast"], deal_values(tables["deals"])
     rows = forecast[(forecast["level"] == "rep") & (forecast["period"] == period)]
     held = values.groupby(tables["deals"]["rep"]).sum()
     total = level.total.sum(axis=2, dtype=np.float64)  # [path, member]
@@ -77,15 +75,11 @@ def rep_coverage(result: ForecastResult, tables: dict[str, pd.DataFrame]) -> pd.
     return frame[frame["coverage"].notna()].reset_index(drop=True)
 
 
-def _told(tables: dict[str, pd.DataFrame], level: str, period: str) -> pd.DataFrame:
-    """The same from kpis.csv, where the run has it, so that a number is worked out once."""
+def _told(tables: dict[str, pd.DataFrame], period: str) -> pd.DataFrame:
+    """The same from kpis.csv, where the run has it: all open pipeline, which is what the need speaks of."""
     none = pd.DataFrame(columns=["rep", "rep_name", "coverage", "needed"])
-    if "kpis" not in tables:
-        return none
-    rows = tables["kpis"]
-    rows = rows[(rows["level"] == level) & (rows["period"].astype(str) == period)].set_index("key")
-    now = rows.loc[rows["kpi"] == "pipeline_coverage", "value"]
-    need = rows.loc[rows["kpi"] == "pipeline_coverage_needed", "value"]
+    now = _numbers(tables, "pipeline_coverage_open", "rep", period)["value"]
+    need = _numbers(tables, "pipeline_coverage_needed", "rep", period)["value"]
     if now.empty or need.empty or now.index.has_duplicates or need.index.has_duplicates:
         return none
     forecast = tables["forecast"].query("level == 'rep'").drop_duplicates("key").set_index("key")["key_name"]
@@ -95,10 +89,11 @@ def _told(tables: dict[str, pd.DataFrame], level: str, period: str) -> pd.DataFr
     return found[found["coverage"].notna()].reset_index(drop=True)
 
 
-def due_values(result: ForecastResult, deals: pd.DataFrame) -> "pd.Series[float]":
-    """[deal] values, zero for deals that are expected to close after the horizon."""
-    end = str(np.datetime64(int(result.outcomes.months[-1]) + 1, "M").astype("datetime64[D]"))
-    return deal_values(deals).where(deals["expected_close"].astype(str) < end, 0.0)
+def _numbers(tables: dict[str, pd.DataFrame], kpi: str, level: str, period: str) -> pd.DataFrame:
+    """[key] rows of one number, one level and one period of kpis.csv; none where the run has no such table."""
+    rows = tables.get("kpis", pd.DataFrame(columns=["kpi", "level", "key", "period", "value", "numerator"]))
+    kept = (rows["kpi"] == kpi) & (rows["level"] == level) & (rows["period"].astype(str) == period)
+    return rows[kept].set_index("key")
 
 
 def deal_values(deals: pd.DataFrame) -> "pd.Series[float]":

@@ -25,6 +25,9 @@ from engine.results import Allocation, ForecastResult
 from engine.track_record import read_table
 from optimization.plan import Infeasible, TerritoryPlan
 
+INHERITED = ("kpis", "kpis_not_available", "data_quality", "suspects", "suspect_effect")
+"""Tables that speak of data and forecast, not of a plan: a plan made once more takes them from its parent."""
+
 
 def make_tables(result: ForecastResult) -> dict[str, pd.DataFrame]:
     """All CSV tables by file name without ending; those of the plan and of the change only where there is one."""
@@ -33,7 +36,7 @@ def make_tables(result: ForecastResult) -> dict[str, pd.DataFrame]:
 
     tables = {"forecast": forecast_table(result), "deals": deals_table(result), "data_issues": result.issues}
     tables["backtest"] = read_table(result.track_record)
-    tables |= kpi_tables(result, tables)
+    tables |= kpi_tables(result, tables) if result.inherited is None else result.inherited
     tables |= movement_tables(result, tables)
     if result.allocation is not None and isinstance(result.allocation.answer, TerritoryPlan):
         allocation = allocation_table(result, result.allocation)

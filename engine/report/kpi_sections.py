@@ -134,13 +134,16 @@ def kpi_sections(tables: dict[str, pd.DataFrame], words: Words) -> list[Section]
 
 
 def _prepared(name: str, frame: pd.DataFrame, words: Words) -> pd.DataFrame:
-    """The table with the level in words; of contracts received the company and the newest periods first."""
+    """The table with the level in words; of contracts the newest periods, of findings some of every kind first."""
     if name == "contracts_received":
         keep = frame[frame["level"].isin(["company", "rep", "territory", "product"])]
         newest = keep.groupby(["level", "grain"], sort=False)["period"].transform(
             lambda names: names.isin(list(dict.fromkeys(names))[:PERIODS])
         )
         frame = keep[newest & (keep["grain"] != "month")]
+    if name == "inefficiencies":
+        rank = frame.groupby("kind", sort=False).cumcount()
+        frame = frame.iloc[rank.argsort(kind="stable")]  # the largest of every kind first
     if "level" not in frame:
         return frame
     named = frame.assign(level_name=[words.known(f"level.{level}", str(level)) for level in frame["level"]])

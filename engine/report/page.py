@@ -34,6 +34,7 @@ class Column:
     format : one of `engine.report.words.FORMATS` for numbers, else empty
     wide : room for sentences
     english : its texts come from the engine and exist in English only
+    whole : its texts are short and stay on one line, such as dates
     """
 
     source: str
@@ -41,6 +42,7 @@ class Column:
     format: str = ""
     wide: bool = False
     english: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def make_table(words: Words, name: str, frame: pd.DataFrame, columns: tuple[Colu
 
 def _heads(words: Words, columns: Iterable[Column]) -> Iterable[Head]:
     for column in columns:
-        side = "n" if column.format else "w" if column.wide else ""
+        side = "n" if column.format else "w" if column.wide else "s" if column.whole else ""
         yield Head(words(column.key), side, "en" if column.english and words.language != "en" else "")
 
 

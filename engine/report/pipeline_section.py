@@ -23,7 +23,7 @@ def _coverage(result: ForecastResult, tables: dict[str, pd.DataFrame], words: Wo
     rows = rep_coverage(result, tables)
     if rows.empty:
         return PageFigure("coverage", title, None, words("missing.coverage"))
-    short = int((rows["coverage"] < rows["needed"]).sum())
+    short = int((~(rows["coverage"] >= rows["needed"])).sum())
     text = words("text.coverage", short=short, reps=len(rows), chance=words.share(CHANCE))
     return PageFigure("coverage", title, record_figures.coverage_against_need(words, rows, CHANCE), text)
 

@@ -65,12 +65,12 @@ def coverage_against_need(words: Words, rows: pd.DataFrame, chance: float) -> Fi
 
     Parameters
     ----------
-    rows : rep_name, coverage, needed
+    rows : rep_name, coverage, needed (NaN where no coverage is enough: no mark is drawn, and the bar is short)
     chance : of quota, that the need is for
     """
     rows = rows.sort_values("coverage", ignore_index=True)
     names = labels_of(rows["rep_name"])
-    short = rows["coverage"] < rows["needed"]
+    short = ~(rows["coverage"] >= rows["needed"])
     bars = {
         "type": "bar",
         "orientation": "h",
@@ -82,10 +82,10 @@ def coverage_against_need(words: Words, rows: pd.DataFrame, chance: float) -> Fi
     }
     need = dots(words("figure.needed", chance=words.share(chance)), names, rows["needed"], GREEN, "line-ns-open")
     figure = rows_figure([bars, need], words("axis.coverage"), len(rows))
-    most = rows[["coverage", "needed"]].to_numpy(dtype=float)
-    most = most[np.isfinite(most)]
-    if len(most):
-        figure["layout"]["xaxis"] |= {"range": [0, 1.1 * min(float(most.max()), 4 * float(np.median(most)) + 1)]}
+    known = [part[np.isfinite(part)] for part in (rows["coverage"].to_numpy(float), rows["needed"].to_numpy(float))]
+    most = max((4 * float(np.median(part)) + 1 for part in known if len(part)), default=0.0)
+    if most:
+        figure["layout"]["xaxis"] |= {"range": [0, 1.1 * min(float(np.concatenate(known).max()), most)]}
     return figure
 
 

@@ -27,7 +27,7 @@ TEXTS = {
     *("account", "rep", "owner", "territory", "key", "level", "period", "row", "table", "rule", "severity", "action"),
     *("opportunity_id", "name", "stage", "status", "forecast_category", "created", "expected_close", "drivers"),
     *("reason", "decision", "method", "as_of", "weeks_in", "accuracy_formula", "step", "measure", "what", "old_rep"),
-    *("new_rep", "earlier_rep", "quota_source", "start"),
+    *("new_rep", "earlier_rep", "quota_source", "start", "id", "manager", "kpi", "formula", "why"),
 }
 """Columns of the CSV files that hold texts whatever they look like; so do those that end in ``_name``."""
 

@@ -27,7 +27,7 @@ DEALS = (
     Column("account_name", "col.account"),
     Column("rep_name", "col.rep"),
     Column("stage", "col.stage"),
-    Column("expected_close", "col.expected_close"),
+    Column("expected_close", "col.expected_close", whole=True),
     Column("amount", "col.amount", "money"),
     Column("p_win_in_period", "col.won_in_horizon", "share"),
     Column("p_slip", "col.still_open", "share"),
@@ -63,6 +63,22 @@ QUALITY = (
     Column("score", "col.score", "count"),
     Column("deals_to_mend", "col.to_mend", "count"),
     Column("value_to_mend", "col.value_to_mend", "money"),
+)
+
+EFFECT = (
+    Column("rule", "col.rule", english=True),
+    Column("open_deals", "col.open", "count"),
+    Column("open_value", "col.open_value", "money"),
+    Column("expected_revenue", "col.expected", "money"),
+    Column("p50_with", "col.p50_with", "money"),
+    Column("p50_without", "col.p50_without", "money"),
+    Column("p_goal_with", "col.p_goal_with", "points"),
+    Column("p_goal_without", "col.p_goal_without", "points"),
+)
+
+NOT_AVAILABLE = (
+    Column("kpi", "col.kpi", english=True),
+    Column("why", "col.needs", wide=True, english=True),
 )
 
 CHECKS = (
@@ -131,13 +147,20 @@ def _skill(result: ForecastResult, tables: Tables, words: Words) -> Section | No
 
 
 def _data(tables: Tables, words: Words) -> Section:
-    issues = tables["data_issues"]
+    issues, reps = tables["data_issues"], tables["forecast"].query("level == 'rep'")
+    names = dict(zip(reps["key"], reps["key_name"], strict=True))
+    issues = issues.assign(owner=issues["owner"].map(lambda owner: names.get(owner) or owner))
     issues = issues.assign(severity=[words.known(f"severity.{name}", str(name)) for name in issues["severity"]])
     text = words("text.data", rows=words.money(len(issues)))
     listed = [make_table(words, "issues", issues, ISSUES)]
     quality = tables.get("data_quality")
     if quality is not None and len(quality) and (quality["rep_name"] != "").any():
         listed.append(make_table(words, "quality", quality, QUALITY, "reps"))
+    effect, absent = tables.get("suspect_effect"), tables.get("kpis_not_available")
+    if effect is not None and len(effect):
+        listed.append(make_table(words, "suspect_effect", effect, EFFECT))
+    if absent is not None and len(absent):
+        listed.append(make_table(words, "kpis_not_available", absent, NOT_AVAILABLE))
     return Section("data", words("section.data"), text, (), tuple(listed))
 
 

@@ -31,6 +31,7 @@ def summary_text(result: ForecastResult, tables: dict[str, pd.DataFrame], around
         *_skill(result),
         *_risky_deals(tables["deals"], result.config.currency),
         *_plan(result, tables.get("moves")),
+        *_decisions(result, tables),
         *_issues(result.issues, result.config.currency),
         f"Folder       {around.folder}",
         f"MLflow       {around.open_tracking}",
@@ -88,7 +89,7 @@ def _risky_deals(deals: pd.DataFrame, currency: str) -> list[str]:
     lines = [] if deals.empty else ["Riskiest open deals (share of the company's variance)"]
     for row in deals.head(RISKIEST).to_dict("records"):
         lines.append(
-            f"  {row['share_of_variance']:6.1%}  {row['opportunity_id']}  {row['account_name'] or 'no account'}  "
+            f"  {row['share_of_variance']:6.2%}  {row['opportunity_id']}  {row['account_name'] or 'no account'}  "
             f"{_money(row['amount'], currency)}  wins in the horizon {row['p_win_in_period']:.0%}"
         )
     return lines
@@ -100,7 +101,11 @@ def _money(amount: float, currency: str) -> str:
 
 def _plan(result: ForecastResult, moves: pd.DataFrame | None) -> list[str]:
     if result.allocation is None:
-        return ["Plan         none (switched off)" if result.converged else "Plan         none (not converged)"]
+        return [
+            "Plan         none (allocation.enabled is false)"
+            if result.converged
+            else "Plan         none (not converged)"
+        ]
     answer = result.allocation.answer
     if isinstance(answer, Infeasible):
         conflicts = [f"  cannot hold together: {', '.join(names)}" for names in answer.conflicts]
@@ -124,6 +129,25 @@ def _certified(result: ForecastResult, plan: TerritoryPlan, moves: int) -> list[
     ]
 
 
+def _decisions(result: ForecastResult, tables: dict[str, pd.DataFrame]) -> list[str]:
+    """What decisions changed, and those that make chances of quota less even than the tolerance."""
+    costs, changes = tables.get("decision_costs"), tables.get("changes")
+    if costs is None or costs.empty or changes is None:
+        return []
+    dear = costs[costs["spread_points"] > result.config.allocation.attainment_band_points]
+    dear = dear.sort_values("spread_points", ascending=False, kind="stable").head(RISKIEST)
+    listed = [
+        f"  {row.decision} {row.account}: {row.spread_points:+.1f} points of spread, {row.changes} accounts change"
+        for row in dear.itertuples()
+    ]
+    hint = ["  the same command with --anew evens all other books out around them"] if listed else []
+    return [
+        f"Decisions    {len(costs)} weighed, {len(changes)} accounts change against the plan before",
+        *listed,
+        *hint,
+    ]
+
+
 def _issues(issues: pd.DataFrame, currency: str) -> list[str]:
     if issues.empty:
         return ["Data issues  none"]
@@ -132,4 +156,4 @@ def _issues(issues: pd.DataFrame, currency: str) -> list[str]:
     worst = issues.assign(stake=pd.to_numeric(issues["value_at_stake"]).fillna(0)).sort_values(
         "stake", ascending=False, kind="stable"
     )
-    return lines + [f"  {row.table}: {row.rule}: {row.action}" for row in worst.head(6).itertuples()]
+    return lines + [f"  {row.table}: {row.rule} ({row.owner}): {row.action}" for row in worst.head(6).itertuples()]

@@ -32,6 +32,9 @@ MOST_ROWS = 1_048_575
 WIDEST = 48
 """Width of a column at most, characters."""
 
+A4 = 9
+"""Excel's number of this size of paper."""
+
 SAMPLE = 300
 """Rows that the width of a column is taken from."""
 
@@ -86,6 +89,10 @@ def write_workbook(tables: Mapping[str, pd.DataFrame], passport: Passport, path:
             writer.dropdowns(shown)
         draw_overview(book, overview, shown, passport.currency)
         writer.readme(passport, shown)
+        for sheet in book.worksheets():  # printed, a sheet is one page wide
+            sheet.set_landscape()
+            sheet.set_paper(A4)
+            sheet.fit_to_pages(1, 1 if sheet is overview else 0)
 
 
 def _prepared(name: str, frame: pd.DataFrame, names: str) -> pd.DataFrame:
@@ -139,6 +146,7 @@ class _Writer:
         shape = {"name": f"t_{name}", "columns": headers, "style": "Table Style Light 1"}
         sheet.add_table(0, 0, rows, len(columns) - 1, shape)
         sheet.freeze_panes(1, SHEETS[name].frozen)
+        sheet.repeat_rows(0)
 
     def _column(self, sheet: "Worksheet", c: int, column: str, values: pd.Series, asked: bool) -> None:
         numeric = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)

@@ -18,7 +18,9 @@ SHEETS = {
     "allocation": Sheet("Accounts", "every account and where it goes; fill in the yellow columns", 2),
     "forecast": Sheet("Forecast", "revenue by level and period under the present owners", 4),
     "deals": Sheet("Deals", "open deals, the largest share of the company's variance first", 2),
-    "kpis": Sheet("KPIs", "the figures of the trade: the company at all times, others in the latest quarter; all in kpis.csv", 4),
+    "kpis": Sheet(
+        "KPIs", "the figures of the trade: the company at all times, others in the latest quarter; all in kpis.csv", 4
+    ),
     "data_issues": Sheet("Data issues", "what the audit found, whose it is and what it is worth", 3),
     "data_quality": Sheet("Data quality", "score of each rep's data", 2),
     "backtest": Sheet("Track record", "how the methods did on past quarters", 3),

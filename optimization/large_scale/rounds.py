@@ -60,11 +60,8 @@ STALE = 30
 RELINK_ROUNDS = 2.5e6
 """Rounds of relinking in the first turn, times the square of the accounts; twice as many in the next."""
 
-RELINKED_FIRST = 200
-"""Accounts up to which plans are relinked right after the passes, above which after the integer programs."""
-
-LARGEST_RELINKED = 800
-"""Accounts above which children take longer than they are worth (at 900, 28 s for no gain)."""
+LARGEST_RELINKED = 200
+"""Accounts above which children take longer than they are worth (at 400, 26 s for no gain)."""
 
 MERGE_NODES = 3000
 """Most branch-and-bound nodes of a merge."""
@@ -138,7 +135,7 @@ class Search:
         self.steps = float(np.clip(STEPS_PER_SECOND * seconds, MOST_STEPS, enough))
         self.phase = self._round_of_programs if around else self._round_of_passes
         self.pool: list[tuple[float, Ints]] = []
-        self.parents, self.tired = PARENTS, False
+        self.parents, self.tired, self.unmerged = PARENTS, False, False
         self.relinked, self.bred = 0, 0
         open_below = bool(np.isneginf(field.problem.low).all())  # relinking is measured to pay there only
         self.relinks = open_below and len(field.first) <= LARGEST_RELINKED
@@ -171,8 +168,9 @@ class Search:
                 self._keep(outcome.best)
         shortened = len(self.field.first) > MOST_STEPS / FEW_PER_ACCOUNT
         if self.turn % len(CLIMATES) == 0:
-            breed = self._may_breed() and len(self.field.first) <= RELINKED_FIRST
-            self.phase, self.dry = self._round_of_relinks if breed else self._round_of_merges, 0
+            self.unmerged = True  # where books are too many to relink, programs bring plans worth merging sooner
+            breed = self.relinks and self.bred < self.cycle  # once in a turn; its plans are merged afterwards
+            self.phase, self.dry = self._round_of_relinks if breed else self._round_of_programs, 0
         elif self.turn % len(CLIMATES) == SIDES and (shortened or not best.feasible):
             self.phase, self.dry = self._round_of_programs, 0  # passes alone are not enough here
         return timely
@@ -208,6 +206,7 @@ class Search:
         """Merge plans drawn from those kept; children are kept as well."""
         if best.feasible:
             self._keep(np.flatnonzero(self.field.problem.pair_rep == best.rep[self.field.account]))
+        self.unmerged = False
         count = min(self.parents, len(self.pool))
         if count < 2 or self.tired:
             self.phase, self.dry = self._round_of_programs, 0
@@ -298,9 +297,5 @@ class Search:
         growing = solved > GROWS and self.size < len(problem.rep_ids)  # larger groups are worth a look
         self.dry = 0 if better or growing else self.dry + 1
         if self.dry >= (PATIENCE if self.tired or not best.feasible else 1):
-            self.phase, self.dry = self._round_of_relinks if self._may_breed() else self._round_of_passes, 0
+            self.phase, self.dry = self._round_of_merges if self.unmerged else self._round_of_passes, 0
         return not any(gain.timed_out for gain in gains)
-
-    def _may_breed(self) -> bool:
-        """Whether plans are to be relinked: once in a turn of the climates; children are merged afterwards."""
-        return self.relinks and self.bred < self.cycle
