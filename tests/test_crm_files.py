@@ -58,9 +58,7 @@ def load(tables: dict[str, pd.DataFrame], entry: dict[str, str], folder: Path) -
         tables[kind] = pd.concat([table, rows], ignore_index=True)
 
 
-def test_loading_brings_the_plan_and_the_undo_set_the_export_back(
-    result: ForecastResult, tmp_path: Path
-) -> None:
+def test_loading_brings_the_plan_and_the_undo_set_the_export_back(result: ForecastResult, tmp_path: Path) -> None:
     manifest, before, tables = bundle(result, tmp_path / "crm"), export(result), export(result)
     for entry in manifest["load"]:
         load(tables, entry, tmp_path / "crm")
