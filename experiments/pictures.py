@@ -14,7 +14,7 @@ from engine.command import exit_code
 WIDTH, HEIGHT = 1280, 860
 """Window, CSS pixels."""
 
-SHOTS = {"report": "#numbers-title", "plan": "#plan", "deals": "#deals"}
+SHOTS = {"report": "body", "territories": "#territories", "deals": "#deals"}
 """Pictures by name: the element that the window is scrolled to."""
 
 
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     """Options of the command."""
     options = argparse.ArgumentParser(
         prog="python -m experiments.pictures",
-        description="Take pictures of a run's report.html: its top in light and dark, its plan, its deals.",
+        description="Take pictures of a run's report.html: its top in light and dark, its territories, its deals.",
         epilog="Exit codes: 0 done, 2 no such run, or no Chromium.",
     )
     options.add_argument("run", metavar="RUN", help="a path, NAME, NAME@2026-06-30 or NAME~1")
