@@ -12,7 +12,7 @@ from optimization.checks import check
 from optimization.confidence import confidence
 from optimization.fairness import attained, clustered_floor, p_attain, present_owner, spread
 from optimization.families import active_reps
-from optimization.futures import Futures, choose_paths, lay_out
+from optimization.futures import Futures, chances, choose_paths, lay_out, margins
 from optimization.infeasible import explain
 from optimization.large_scale.fair_relaxation import relax_columns
 from optimization.large_scale.focus import a_few_handfuls
@@ -36,6 +36,9 @@ __all__ = ["Found", "Work", "certified", "certified_by_chance", "first_plan", "r
 
 STAY_POINTS = 1.0
 """Points an account's move costs while a first plan that keeps the rules is sought: the present plan is only mended."""
+
+UNSTUCK_ROUNDS, UNSTUCK_POINTS = 2, 0.25
+"""Linearised rounds on all paths at most, and the points beyond the band from which they are worth their time."""
 
 MONEY_SHARES = (0.5, 0.2, 0.0)
 """Shares of the weights on money under which a plan is loosened."""
@@ -157,6 +160,7 @@ def _by_chance(work: Work, first: Found) -> TerritoryPlan:
             case, goal_around(work, futures, interval, found.plan), futures, found.plan, work.deadline
         )
         found = _loosened(work, futures, interval, Found(plan, found.repeatable and ended))
+        found = _unstuck(work, futures, interval, found)
     plan = min((found.plan, first.plan), key=lambda one: worth(work, futures, interval, one))
     return certified_by_chance(work, futures, interval, Found(plan, found.repeatable))
 
@@ -201,6 +205,30 @@ def rounds(work: Work, futures: Futures, interval: tuple[Floats, Floats], first:
         if failed == 2 or time.monotonic() > work.deadline:
             break
     return Found(plan, repeatable and first.repeatable)
+
+
+def _unstuck(work: Work, futures: Futures, interval: tuple[Floats, Floats], found: Found) -> Found:
+    """Linearised rounds on all paths, where the descent ended with reps outside the band.
+
+    A descent by single moves and trades may end there although a plan further away is better; the linear problem sees
+    all books at once.
+    """
+    case, step = work.case, work.case.settings.step_share
+    for _ in range(UNSTUCK_ROUNDS):
+        goal = goal_around(work, futures, interval, found.plan)
+        score = (chances(margins(futures, found.plan)) - goal.offset)[goal.extreme]
+        if not len(score) or np.ptp(score) <= 2 * goal.half_band + UNSTUCK_POINTS or time.monotonic() > work.deadline:
+            break
+        linear = linearise.by_chance(case, goal, futures, found.plan, step)
+        tried = _optimise(work, linear, found.plan, 0)
+        if tried is None:
+            break
+        plan, ended = improve_on_paths(case, goal, futures, tried.plan, work.deadline)
+        found = replace(found, repeatable=found.repeatable and tried.repeatable and ended)
+        if worth(work, futures, interval, plan) >= worth(work, futures, interval, found.plan) - LEAST_GAIN:
+            break
+        found = replace(found, plan=plan)
+    return found
 
 
 def _loosened(work: Work, futures: Futures, interval: tuple[Floats, Floats], found: Found) -> Found:
