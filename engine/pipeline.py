@@ -204,8 +204,7 @@ def read(config: RunConfig) -> Known:
     decisions = read_decisions(config.decisions)
     config_hash = content_hash(hashable(config))
     track = newest(config.output, config.name, company_hash(config), day)
-    files = {"decisions": config.decisions, "accepted_plan": config.accepted_plan}
-    given = {name: file_hash(path) for name, path in files.items() if path is not None}
+    given = given_files(config)
     earlier = earlier_run(config.output, config.name, day, config.horizon)
     learned = [digest(track)] if track else []
     before = [{"before": earlier.digest}] if earlier else []
@@ -218,6 +217,16 @@ def read(config: RunConfig) -> Known:
     owners = None if config.accepted_plan is None else accepted_owners(config.accepted_plan, panel)
     issues = issues_frame((*now.issues, *suspect_issues(find_suspects(now))))
     return Known(panel, issues, decisions, day, config_hash, data_hash, name, track, earlier, now, owners)
+
+
+def given_files(config: RunConfig) -> dict[str, str]:
+    """Hash of every file, besides the data, that a run reads: their contents count, not where they lie."""
+    files = {
+        "decisions": config.decisions,
+        "accepted_plan": config.accepted_plan,
+        "territory_associations": config.crm.territory_associations,
+    }
+    return {name: file_hash(path) for name, path in files.items() if path is not None}
 
 
 def compute(config: RunConfig, options: RunOptions, known: Known, clock: StageClock, origin: Origin) -> ForecastResult:

@@ -16,7 +16,7 @@ from engine.config import RunOptions, hashable, resolved
 from engine.deals.previous import earlier_run
 from engine.errors import InputRefusedError, Problem
 from engine.finished import DECISIONS, FinishedRun, config_of, open_run
-from engine.pipeline import STAGES, Known, Origin, RunSummary, complete
+from engine.pipeline import STAGES, Known, Origin, RunSummary, complete, given_files
 from engine.planning.decision_files import read_decisions
 from engine.planning.decisions import Decisions, check_decisions, in_force
 from engine.planning.hold_over import check_hold_over
@@ -24,7 +24,7 @@ from engine.planning.permissions import check_permissions
 from engine.progress import StageClock
 from engine.report.csv_files import harmless_text
 from engine.report.folder import INHERITED
-from engine.runs import content_hash, file_hash, run_id
+from engine.runs import content_hash, run_id
 from engine.track_record import company_hash, digest, newest
 from models.panel import NONE, Ints
 
@@ -116,13 +116,12 @@ def known_of(finished: FinishedRun, start: Start) -> Known:
     check_permissions(panel, config.allocation)
     day = panel.as_of.item()
     config_hash = content_hash(hashable(config))
-    given = "" if config.decisions is None else file_hash(config.decisions)
     track = newest(config.output, config.name, company_hash(config), day)
     earlier = earlier_run(config.output, config.name, day, config.horizon)
     parent: dict[str, Any] = {"parent": manifest.run_id, "data": manifest.data_hash, "anew": start.anew}
     parent |= {} if start.point is None else {"point": start.point}
     parent |= {"track": digest(track), "before": earlier.digest if earlier else ""}
-    data_hash = content_hash([parent, given])
+    data_hash = content_hash([parent, given_files(config)])
     return Known(
         panel=panel,
         issues=_issues(finished.folder),

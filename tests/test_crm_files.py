@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from engine.config import hashable, load_config
+from engine.pipeline import given_files
 from engine.report.crm_files import write_crm_files
 from engine.results import Allocation, ForecastResult
+from engine.runs import content_hash
 from models.panel import OPEN
-from tests.finished import finished_result
+from tests.finished import SMOKE, finished_result
 
 KEYS = {"account": ["Id"], "opportunity": ["Id"], "user_territory": ["UserId", "Territory2Id"]}
 
@@ -124,3 +127,14 @@ def test_accounts_follow_their_rep_where_associations_are_known(tmp_path: Path) 
 def _owners(result: ForecastResult, folder: Path) -> Path:
     bundle(result, folder)
     return folder / "opportunity_owner_update.csv"
+
+
+def test_other_associations_make_another_run_wherever_they_lie(tmp_path: Path) -> None:
+    hashes = []
+    for folder, text in (("a", "Id,ObjectId\n1,x\n"), ("b", "Id,ObjectId\n1,x\n"), ("c", "Id,ObjectId\n2,x\n")):
+        path = tmp_path / folder / "associations.csv"
+        path.parent.mkdir()
+        path.write_text(text, encoding="utf-8")
+        config = load_config(SMOKE, (), {"crm": {"territories": "follow_rep", "territory_associations": str(path)}})
+        hashes.append(content_hash([hashable(config), given_files(config)]))
+    assert hashes[0] == hashes[1] != hashes[2]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from optimization.audit import violations
 from optimization.fairness import p_attain, present_owner, spread
 from optimization.futures import choose_paths, lay_out, margins
-from optimization.linearise import by_hours, by_money, chance_gains
+from optimization.linearise import attainable, by_hours, by_money, chance_gains
 from optimization.plan import Infeasible, TerritoryPlan
 from optimization.problem import NONE, TerritoryProblem
 from optimization.reasons import REASONS
@@ -19,7 +19,7 @@ from optimization.rules import Case, build_case
 from optimization.scores import Linear, build_goal, unfairness
 from optimization.search import improve_linear
 from optimization.settings import AllocationSettings, AllocationWeights, Fairness
-from optimization.solve import solve
+from optimization.solve import Found, Work, _unstuck, solve
 from tests.territories import best_value, plans, problem_of, random_problem
 
 EXACT = AllocationSettings(mip_gap=0.0, mip_nodes=100_000)
@@ -91,6 +91,19 @@ def test_spread_of_the_chance_of_quota_falls_on_an_unfair_company() -> None:
     assert plan.certificate.p_attain_spread == pytest.approx(np.ptp(plan.p_attain))
     assert plan.certificate.repeatable
     assert plan.certificate.gap < 0.2
+
+
+def test_a_plan_outside_the_band_is_led_back_by_linear_rounds() -> None:
+    problem = unfair_company()
+    free = AllocationSettings(max_moved_accounts_share=None, confidence_groups=0)
+    case = build_case(problem, free)
+    futures, start = lay_out(case, choose_paths(len(problem.value), len(problem.value))), Found(problem.owner, True)
+    work = Work(case, time.monotonic() + 60, 0)
+    found = _unstuck(work, futures, attainable(case, futures), start)
+    active = np.ones(len(problem.rep_ids), dtype=bool)
+    before, after = (spread(p_attain(problem, plan, fresh=False), active) for plan in (problem.owner, found.plan))
+    assert after < before / 2
+    assert not violations(problem, free, case.blocks.to_accounts(found.plan))
 
 
 def test_move_budget_trades_against_spread() -> None:

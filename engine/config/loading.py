@@ -78,6 +78,7 @@ def hashable(config: RunConfig) -> dict[str, Any]:
     values = resolved(config)
     values.pop("decisions")
     values.pop("accepted_plan")
+    values["crm"].pop("territory_associations")
     values.pop("backtest")  # what a backtest found counts, not what was asked of it
     for place in ("root", "url", "password_env"):
         values["data"].pop(place, None)
